@@ -19,7 +19,7 @@ use longshore_metadata::{
 use longshore_model::{
     Message, Timestamp,
     job::Status,
-    message::{JobMessage, Trouble as Said},
+    message::{JobMessage, TroubleMessage},
     remote::BackOff,
     tag::AnswerResult,
 };
@@ -216,7 +216,7 @@ async fn aftermath(
 }
 
 fn later(why: &Message, at: Timestamp) -> Message {
-    Said::Later { why: Box::new(why.clone()), at }.into()
+    TroubleMessage::Later { why: Box::new(why.clone()), at }.into()
 }
 
 /// What a job waits for.

@@ -24,7 +24,7 @@ use longshore_model::{
     },
     message::{
         JobMessage, Objection, PolicyMessage, PromotionMessage, PushMessage, RepositoryRef, TagRef,
-        Trouble as Said,
+        TroubleMessage,
     },
     policy::RunCode,
     stored::{LastRun, PromotionPolicy, PushMirror},
@@ -310,7 +310,7 @@ async fn promote(
 ) -> Result<(Answer, Message, Option<JobId>), Error> {
     let Some(target) = repositories::get(tx, policy.target).await? else {
         let repository = RepositoryRef::new(policy.target, policy.target_name.clone());
-        return Ok((Answer::Failed, Said::Deleted { repository }.into(), None));
+        return Ok((Answer::Failed, TroubleMessage::Deleted { repository }.into(), None));
     };
     let id = policy.common.id;
     let promotion = Promotion {

@@ -6,7 +6,7 @@
 use crate::{Engine, trouble::Trouble};
 use jiff::SignedDuration;
 use longshore_metadata::{jobs::Claim, remotes};
-use longshore_model::{JobId, RemoteId, Timestamp, Version, message::Trouble as Said};
+use longshore_model::{JobId, RemoteId, Timestamp, Version, message::TroubleMessage};
 use longshore_oci::{Digest, RemoteName, Tag};
 use parking_lot::{Mutex, MutexGuard};
 use std::{collections::HashMap, sync::Arc};
@@ -248,7 +248,7 @@ impl Engine {
         lasting: Lasting,
     ) -> Result<Notes, Trouble> {
         let saved = remotes::get(&mut self.db().read().await?, remote).await?;
-        let saved = saved.ok_or_else(|| Trouble::Final(Said::RemoteGone.into()))?;
+        let saved = saved.ok_or_else(|| Trouble::Final(TroubleMessage::RemoteGone.into()))?;
         let place = Place { remote, version: saved.version, repository: repository.clone() };
         Ok(self.memory().begin(Attempt::of(claim), place, lasting, self.now()))
     }

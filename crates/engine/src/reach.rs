@@ -3,7 +3,7 @@
 
 use crate::{Engine, trouble::Trouble};
 use longshore_metadata::{self as metadata, Conn, remotes};
-use longshore_model::{Remote, RemoteId, Version, message::Trouble as Said};
+use longshore_model::{Remote, RemoteId, Version, message::TroubleMessage};
 use longshore_remote::{self as remote, Credentials, Endpoint, NetworkPolicy, Registry};
 use parking_lot::Mutex;
 use secrecy::SecretString;
@@ -33,7 +33,7 @@ impl From<ReachError> for Trouble {
     fn from(error: ReachError) -> Self {
         match error {
             ReachError::Metadata(error) => Self::Metadata(error),
-            ReachError::Gone => Self::Final(Said::RemoteGone.into()),
+            ReachError::Gone => Self::Final(TroubleMessage::RemoteGone.into()),
             error => Self::Foreign(error.to_string()),
         }
     }

@@ -7,7 +7,7 @@ use longshore_metadata as metadata;
 use longshore_model::{
     Message,
     job::Status,
-    message::{Everything, JobMessage, RemoteRef, RepositoryRef, Trouble as Said, Withdrawal},
+    message::{Everything, JobMessage, RemoteRef, RepositoryRef, TroubleMessage, Withdrawal},
 };
 use longshore_oci::Digest;
 use longshore_remote as remote;
@@ -139,8 +139,8 @@ impl Trouble {
     /// who may see those is shown them.
     pub(crate) fn message(&self, remote: Option<&RemoteRef>, repository: Option<&RepositoryRef>) -> Message {
         let foreign = |said: String| match remote {
-            Some(remote) => Said::Remote { remote: remote.clone(), said }.into(),
-            None => Said::Server { said }.into(),
+            Some(remote) => TroubleMessage::Remote { remote: remote.clone(), said }.into(),
+            None => TroubleMessage::Server { said }.into(),
         };
         let message: Message = match self {
             Self::Remote(error) => foreign(format!("{error}{}", remedy(error))),
@@ -159,15 +159,16 @@ impl Trouble {
                 ))
             }
             Self::WrongContent(said) | Self::Foreign(said) => foreign(said.clone()),
-            Self::Halted => Said::Halted.into(),
+            Self::Halted => TroubleMessage::Halted.into(),
             Self::Withdrawn(why) => JobMessage::Withdrawn { why: *why }.into(),
             Self::Content(error) => match repository.filter(|_| !is_servers_own(error)) {
                 Some(repository) => {
-                    Said::Repository { repository: repository.clone(), said: error.to_string() }.into()
+                    TroubleMessage::Repository { repository: repository.clone(), said: error.to_string() }
+                        .into()
                 }
-                None => Said::Server { said: error.to_string() }.into(),
+                None => TroubleMessage::Server { said: error.to_string() }.into(),
             },
-            Self::Metadata(error) => Said::Server { said: error.to_string() }.into(),
+            Self::Metadata(error) => TroubleMessage::Server { said: error.to_string() }.into(),
             Self::Final(message)
             | Self::Passing(message)
             | Self::Superseded(message)

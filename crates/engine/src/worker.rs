@@ -16,7 +16,7 @@ use longshore_metadata::{
     jobs::{self, Claim, DueLane},
     work,
 };
-use longshore_model::{JobId, job::JobAction, message::Trouble as Said};
+use longshore_model::{JobId, job::JobAction, message::TroubleMessage};
 use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 use tokio::{
     select,
@@ -258,5 +258,5 @@ fn broke_down(panic: &(dyn Any + Send)) -> Trouble {
     let said = said.unwrap_or("no message");
     tracing::error!(panic = said, "a job broke down");
     let said = format!("an error in Longshore itself: {said}; please report it");
-    Trouble::Final(Said::Server { said }.into())
+    Trouble::Final(TroubleMessage::Server { said }.into())
 }

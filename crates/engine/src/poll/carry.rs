@@ -27,7 +27,7 @@ use longshore_metadata::{
 };
 use longshore_model::{
     Author, JobId, Lineage, Message, PolicyKind, Repository, TagRecord, Timestamp,
-    message::{Again, PlaceRef, PollMessage, Polled, PromotionMessage, TagRef, Trouble as Said},
+    message::{Again, PlaceRef, PollMessage, Polled, PromotionMessage, TagRef, TroubleMessage},
     stored::PullMirror,
 };
 use longshore_oci::{Digest, Tag};
@@ -259,7 +259,7 @@ impl<'a> Carrier<'a> {
             Err(trouble) => {
                 self.count(|counts| counts.warnings += 1);
                 let why = Box::new(self.journal.told(&trouble));
-                self.journal.warn(Said::Optional { what: what.to_string(), why });
+                self.journal.warn(TroubleMessage::Optional { what: what.to_string(), why });
                 Ok(None)
             }
         }
@@ -399,7 +399,7 @@ impl<'a> Carrier<'a> {
                 Err(gone @ (Trouble::Gone(_) | Trouble::PartGone { .. })) => {
                     let why = Box::new(self.journal.told(&gone));
                     let why = Box::new(PollMessage::Tag { place: self.place(name), why }.into());
-                    self.journal.warn(Said::Again { why, again: Again::Tag });
+                    self.journal.warn(TroubleMessage::Again { why, again: Again::Tag });
                     self.pull.halt().check()?;
                     let (from, registry) = (&self.mirror.remote_repository, &self.registry);
                     let behind = registry.get_behind(from, name, &digest).await.map_err(Trouble::from);
@@ -474,7 +474,7 @@ impl Set {
         // As it is now: it may have been deleted or locked since the job began.
         let Some(target) = repositories::get(tx, self.target.id).await? else {
             let repository = (&self.target).into();
-            return Ok(Err(Trouble::Final(Said::Deleted { repository }.into())));
+            return Ok(Err(Trouble::Final(TroubleMessage::Deleted { repository }.into())));
         };
         if let Err(locked) = longshore_content::may_write_tags(&target, &self.provenance) {
             return Ok(Err(locked.into()));

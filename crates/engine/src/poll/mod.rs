@@ -23,7 +23,7 @@ use longshore_metadata::{
 use longshore_model::{
     JobId, Message, PolicyId, PolicyKind, Repository, Timestamp,
     job::Status,
-    message::{JobMessage, PollMessage, Polled, RepositoryRef, Trouble as Said},
+    message::{JobMessage, PollMessage, Polled, RepositoryRef, TroubleMessage},
     policy::{Baseline, RunCode},
     stored::{Job, LastRun, PullMirror},
 };
@@ -53,7 +53,7 @@ pub(crate) async fn run(
     journal.speaks_to(survey::remote(&mirror));
     let target = repositories::get(&mut conn, mirror.repository).await?.ok_or_else(|| {
         let repository = RepositoryRef::new(mirror.repository, mirror.repository_name.clone());
-        Trouble::Final(Said::Deleted { repository }.into())
+        Trouble::Final(TroubleMessage::Deleted { repository }.into())
     })?;
     drop(conn);
     longshore_content::may_write_tags(&target, &survey::provenance(&mirror, None))?;

@@ -27,7 +27,7 @@ use longshore_model::{
         Parameters,
         orders::{Destination, Shipment},
     },
-    message::{JobMessage, PlaceRef, PolicyMessage, PushMessage, RemoteRef, Trouble as Said},
+    message::{JobMessage, PlaceRef, PolicyMessage, PushMessage, RemoteRef, TroubleMessage},
 };
 use longshore_oci::{Digest, Reference, RemoteName};
 use std::{collections::HashSet, ops::ControlFlow};
@@ -358,7 +358,7 @@ impl Run<'_> {
         }
         sent.warnings += 1;
         let why = Box::new(self.journal.told(&trouble));
-        self.journal.warn(Said::Optional { what: name.to_string(), why });
+        self.journal.warn(TroubleMessage::Optional { what: name.to_string(), why });
         if trouble.is_of_the_whole(self.push.registry()) {
             return Ok(ControlFlow::Break(()));
         }

@@ -11,7 +11,7 @@ mod source;
 pub(crate) mod stream;
 
 use crate::trouble::Trouble;
-use longshore_model::message::Trouble as Said;
+use longshore_model::message::TroubleMessage;
 use longshore_oci::{Digest, Manifest};
 
 /// Indexes may name indexes, to this depth.
@@ -27,11 +27,11 @@ pub(crate) const REFERRER_DEPTH: usize = 4;
 pub(crate) fn parse(digest: &Digest, media_type: &str, bytes: &[u8]) -> Result<Manifest, Trouble> {
     Manifest::parse(bytes, Some(media_type)).map_err(|error| {
         let (short, error) = (digest.short().to_owned(), error.to_string());
-        Trouble::Final(Said::Manifest { short, error }.into())
+        Trouble::Final(TroubleMessage::Manifest { short, error }.into())
     })
 }
 
 pub(crate) fn too_deep(digest: &Digest) -> Trouble {
     let (short, most) = (digest.short().to_owned(), DEPTH as u64);
-    Trouble::Final(Said::TooDeep { short, most }.into())
+    Trouble::Final(TroubleMessage::TooDeep { short, most }.into())
 }

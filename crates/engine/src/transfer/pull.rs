@@ -17,7 +17,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use longshore_content::{self as content, Content, PutManifest};
 use longshore_model::{
     Author, Lineage, Message, Provenance, Repository,
-    message::{Again, Trouble as Said},
+    message::{Again, TroubleMessage},
 };
 use longshore_oci::{
     Descriptor, Digest, Manifest, ManifestReference, Reference, ReferenceRole, RemoteName, Tag,
@@ -192,7 +192,7 @@ impl Pull {
         match fetched {
             Err(trouble) if trouble.is_wrong_content() => {
                 let why = Box::new(self.journal.told(&trouble));
-                self.journal.warn(Said::Again { why, again: Again::Fetch });
+                self.journal.warn(TroubleMessage::Again { why, again: Again::Fetch });
                 self.ask_for_manifest(reference).await
             }
             fetched => fetched,
@@ -289,15 +289,14 @@ impl Pull {
             self.journal.bytes(blob.size);
             return Ok(());
         }
-        let _permit = self
-            .streams
-            .acquire()
-            .await
-            .map_err(|closed| Trouble::Passing(Said::Server { said: closed.to_string() }.into()))?;
+        let _permit =
+            self.streams.acquire().await.map_err(|closed| {
+                Trouble::Passing(TroubleMessage::Server { said: closed.to_string() }.into())
+            })?;
         match self.store_blob(blob, Reading::ByLength).await {
             Err(trouble) if trouble.is_wrong_content() => {
                 let why = Box::new(self.journal.told(&trouble));
-                self.journal.warn(Said::Again { why, again: Again::FromStart });
+                self.journal.warn(TroubleMessage::Again { why, again: Again::FromStart });
                 self.store_blob(blob, Reading::Otherwise).await
             }
             Err(trouble) if trouble.says_not_there() => {

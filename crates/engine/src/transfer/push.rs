@@ -18,7 +18,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use longshore_content::Content;
 use longshore_model::{
     Lineage, RemoteId, Repository,
-    message::{self, Trouble as Said},
+    message::{self, TroubleMessage},
     policy::FOREIGN_LAYERS,
 };
 use longshore_oci::{
@@ -190,7 +190,7 @@ impl Push {
         let reference = Reference::Digest(digest.clone());
         let stored = self.content.get_manifest(&self.from, &reference).await?.ok_or_else(|| {
             let (repository, short) = ((&self.from).into(), digest.short().to_owned());
-            Trouble::Final(Said::ManifestGone { repository, short }.into())
+            Trouble::Final(TroubleMessage::ManifestGone { repository, short }.into())
         })?;
         let manifest = parse(digest, &stored.media_type, &stored.bytes)?;
         let (media_type, bytes) = (stored.media_type, Bytes::from(stored.bytes));
@@ -272,11 +272,10 @@ impl Push {
     }
 
     async fn send_blob(&self, blob: &Descriptor, trust: Trust) -> Result<(), Trouble> {
-        let _permit = self
-            .streams
-            .acquire()
-            .await
-            .map_err(|closed| Trouble::Passing(Said::Server { said: closed.to_string() }.into()))?;
+        let _permit =
+            self.streams.acquire().await.map_err(|closed| {
+                Trouble::Passing(TroubleMessage::Server { said: closed.to_string() }.into())
+            })?;
         let place = format!("{}/{}@{}", self.registry.host(), self.to.repository, blob.digest);
         let _alone = self.shared.locks.hold(place).await;
         self.journal.plan_bytes(blob.size);
@@ -355,7 +354,7 @@ impl Push {
                 Again::Parts => message::Again::PartsAfter { seconds },
                 Again::Put => message::Again::PutAfter { seconds },
             };
-            self.journal.warn(Said::Again { why, again: said });
+            self.journal.warn(TroubleMessage::Again { why, again: said });
             sleep(*wait).await;
             if again == Again::Parts {
                 let trust = if round == DOUBTED_ROUND { Trust::Doubted } else { Trust::Asked };
@@ -423,7 +422,7 @@ impl Push {
         match (self.join_list(ready).await, reference) {
             (Err(trouble), Reference::Tag(_)) if trouble.fate() != Fate::Lost => {
                 let why = Box::new(self.journal.told(&trouble));
-                self.journal.warn(Said::Again { why, again: message::Again::Unlisted });
+                self.journal.warn(TroubleMessage::Again { why, again: message::Again::Unlisted });
                 Ok(())
             }
             (outcome, _) => outcome,

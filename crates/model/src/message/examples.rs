@@ -210,21 +210,24 @@ fn upkeep() -> Vec<Upkeep> {
     ]
 }
 
-fn troubles() -> Vec<Trouble> {
+fn troubles() -> Vec<TroubleMessage> {
     let said = "registry.xyzzy.example answered 500".to_owned();
     vec![
-        Trouble::Remote { remote: remote(), said: said.clone() },
-        Trouble::Repository { repository: repository(), said: "xyzzy-team/website is read-only".to_owned() },
-        Trouble::Server { said },
-        Trouble::Deleted { repository: repository() },
-        Trouble::RemoteGone,
-        Trouble::ManifestGone { repository: repository(), short: "0123456789ab".to_owned() },
-        Trouble::Manifest { short: "0123456789ab".to_owned(), error: "it is empty".to_owned() },
-        Trouble::TooDeep { short: "0123456789ab".to_owned(), most: 8 },
-        Trouble::Halted,
-        Trouble::Optional { what: "0123456789ab".to_owned(), why: plain() },
-        Trouble::Again { why: plain(), again: Again::FromStart },
-        Trouble::Later { why: plain(), at: Timestamp::UNIX_EPOCH },
+        TroubleMessage::Remote { remote: remote(), said: said.clone() },
+        TroubleMessage::Repository {
+            repository: repository(),
+            said: "xyzzy-team/website is read-only".to_owned(),
+        },
+        TroubleMessage::Server { said },
+        TroubleMessage::Deleted { repository: repository() },
+        TroubleMessage::RemoteGone,
+        TroubleMessage::ManifestGone { repository: repository(), short: "0123456789ab".to_owned() },
+        TroubleMessage::Manifest { short: "0123456789ab".to_owned(), error: "it is empty".to_owned() },
+        TroubleMessage::TooDeep { short: "0123456789ab".to_owned(), most: 8 },
+        TroubleMessage::Halted,
+        TroubleMessage::Optional { what: "0123456789ab".to_owned(), why: plain() },
+        TroubleMessage::Again { why: plain(), again: Again::FromStart },
+        TroubleMessage::Later { why: plain(), at: Timestamp::UNIX_EPOCH },
     ]
 }
 

@@ -6,7 +6,7 @@
 //!
 //! To add a message, add a variant to the file of its subject, its sentence to `sentence` below it, and an example to
 //! `examples`, which the tests of all kinds use. Names are references, never text. Text from other sources (another
-//! registry, the database) is a [`Trouble`], which records who may read it.
+//! registry, the database) is a [`TroubleMessage`], which records who may read it.
 
 mod activity;
 mod eyes;
@@ -33,7 +33,7 @@ pub use poll::{PollMessage, Polled};
 pub use promotion::{PromotionMessage, Quota};
 pub use push::PushMessage;
 pub use reference::{PlaceRef, RemoteRef, RepositoryRef, TagRef};
-pub use trouble::{Again, Trouble};
+pub use trouble::{Again, TroubleMessage};
 pub use upkeep::{Freed, Upkeep};
 pub use withdrawal::Withdrawal;
 
@@ -65,7 +65,7 @@ pub enum Message {
     /// Garbage collection and verification.
     Upkeep(Upkeep),
     /// Something that failed.
-    Trouble(Trouble),
+    Trouble(TroubleMessage),
     /// A change that a person made.
     #[serde(rename = "change")]
     Activity(ActivityMessage),
@@ -199,7 +199,7 @@ subjects! {
     Objection(Objection),
     Pause(PauseMessage),
     Upkeep(Upkeep),
-    Trouble(Trouble),
+    Trouble(TroubleMessage),
     Activity(ActivityMessage),
 }
 

@@ -31,7 +31,7 @@ pub enum Again {
 /// An error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Trouble {
+pub enum TroubleMessage {
     /// An error at another registry.
     Remote {
         remote: RemoteRef,
@@ -90,7 +90,7 @@ pub enum Trouble {
     Later { why: Box<Message>, at: Timestamp },
 }
 
-impl Trouble {
+impl TroubleMessage {
     pub(crate) fn shorten(&mut self, most: usize) {
         match self {
             Self::Remote { said, .. }
