@@ -5,6 +5,7 @@ use crate::Admin;
 use crate::accounts::no_such_account;
 use crate::guard::user;
 use crate::validate::{self, Fields, RemoteSettings, origin};
+use crate::versions::Versioned;
 use longshore_metadata::remotes::SecretChange;
 use longshore_metadata::{Conn, Tx, accounts, back_offs, remotes};
 use longshore_model::connect::{Check, CheckStatus, ConnectReport, Direction};
@@ -406,24 +407,10 @@ pub(crate) async fn present(tx: &mut Tx, id: RemoteId) -> Result<Remote, Problem
     })
 }
 
-/// Rejects a change that is based on another version than the current one.
-///
-/// # Errors
-/// `REMOTE_CHANGED`, with the last change and its author.
-pub(crate) fn check_remote_version(present: &Remote, based_on: Version) -> Result<(), Problem> {
-    match present.version == based_on {
-        true => Ok(()),
-        false => {
-            let (last, now) = (present.last_change.as_ref(), present.version);
-            Err(LastChange::conflict(last, Code::RemoteChanged, "remote", based_on, now))
-        }
-    }
-}
-
 /// Rejects the result of a check if the remote changed during the check. The form may be a mirror's, so the problem
 /// does not offer the newer version to save over.
 fn check_still(present: &Remote, seen: Version) -> Result<(), Problem> {
-    check_remote_version(present, seen).map_err(|problem| Problem { newer: None, ..problem })
+    present.check(seen).map_err(|problem| Problem { newer: None, ..problem })
 }
 
 /// A connection as it is stored, without its secret.

@@ -26,6 +26,7 @@ mod system;
 mod tags;
 mod undo;
 mod validate;
+mod versions;
 
 pub use accounts::NewAccount;
 pub use events::{EventFilter, EventStream, News, SharedEvent};

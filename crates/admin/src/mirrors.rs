@@ -3,7 +3,8 @@
 
 use crate::Admin;
 use crate::guard::author;
-use crate::policies::{check_version, difference, note};
+use crate::policies::{difference, note};
+use crate::versions::Versioned;
 use longshore_access::Permission;
 use longshore_metadata::{Tx, jobs, pull_mirrors, push_mirrors, work};
 use longshore_model::activity::ActivityKind;
@@ -145,9 +146,7 @@ impl Admin {
             // The permission was checked for the remote that was read before the transaction.
             let based_on =
                 based_on.or((enabled && remote_of(&before) != remote).then(|| seen.common().version));
-            if let Some(based_on) = based_on {
-                check_version(before.common(), kind_of(&before), based_on)?;
-            }
+            let before = before.over(based_on)?;
             let mut common = before.common().clone();
             common.enabled = enabled;
             common.updated_at = now;

@@ -1,5 +1,4 @@
-//! What saving has in common for policies and mirrors of all kinds: the version that a change is based on
-//! (semantics 33), and the list of what it changes.
+//! What saving has in common for policies and mirrors of all kinds, such as the list of what it changes.
 
 use crate::guard::no_such_repository;
 use longshore_metadata::{Tx, activity, jobs, repositories};
@@ -75,24 +74,6 @@ pub(crate) async fn apply(
         jobs::enqueue(tx, orders::apply(policy, kind, source, author, now), now).await?;
     }
     Ok(())
-}
-
-/// Rejects a change that is based on another version than the current one.
-///
-/// # Errors
-/// `POLICY_CHANGED`, with the last change and its author.
-pub(crate) fn check_version(
-    common: &PolicyCommon,
-    kind: PolicyKind,
-    based_on: Version,
-) -> Result<(), Problem> {
-    match common.version == based_on {
-        true => Ok(()),
-        false => {
-            let (last, now) = (common.last_change.as_ref(), common.version);
-            Err(LastChange::conflict(last, Code::PolicyChanged, kind.noun(), based_on, now))
-        }
-    }
 }
 
 /// The common aspects that differ between two versions of a policy, and those of `own` whose flag is set.

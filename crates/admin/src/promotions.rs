@@ -2,8 +2,9 @@
 
 use crate::Admin;
 use crate::guard::{author, user};
-use crate::policies::{apply, changed_common, check_version, difference, new_common, note, still_there};
+use crate::policies::{apply, changed_common, difference, new_common, note, still_there};
 use crate::validate::{self, Fields};
+use crate::versions::Versioned;
 use longshore_access::Permission;
 use longshore_metadata::{Tx, facts, promotions, repositories, tags, work};
 use longshore_model::activity::ActivityKind;
@@ -148,14 +149,13 @@ impl Admin {
     ) -> Result<PromotionPolicy, Problem> {
         let by = user(actor)?.clone();
         let (seen, _) = self.find_promotion(actor, Permission::Administer, repository, id).await?;
-        check_version(&seen.common, PolicyKind::Promotion, based_on)?;
+        seen.check(based_on)?;
         let source = self.end_for(actor, seen.source, "source").await?;
         self.end_for(actor, seen.target, "target").await?;
         let checked = self.check_promotion(actor, &source, &draft).await?;
         let (author, now, name) = (author(actor), self.now(), repository.clone());
         let changed = self.write(work!(|tx| {
-            let before = present(tx, &name, id).await?;
-            check_version(&before.common, PolicyKind::Promotion, based_on)?;
+            let before = present(tx, &name, id).await?.over(based_on)?;
             still_open(tx, &checked.target).await?;
             let template = checked.template.to_string();
             let rules = checked.rules.into();
@@ -207,9 +207,7 @@ impl Admin {
             let before = present(tx, &name, id).await?;
             // The permission was checked for the target that was read before the transaction.
             let moved = before.target != seen.target;
-            if let Some(based_on) = based_on.or(moved.then_some(seen.common.version)) {
-                check_version(&before.common, PolicyKind::Promotion, based_on)?;
-            }
+            let before = before.over(based_on.or(moved.then_some(seen.common.version)))?;
             let mut after = before.clone();
             after.common.enabled = enabled;
             after.common.updated_at = now;
@@ -242,7 +240,7 @@ impl Admin {
         self.write(work!(|tx| {
             let policy = present(tx, &name, id).await?;
             if policy.target != seen.target {
-                check_version(&policy.common, PolicyKind::Promotion, seen.common.version)?;
+                policy.check(seen.common.version)?;
             }
             promotions::delete(tx, id, now).await?;
             let (target, changed) = (target_of(&policy), Changed::Deleted);

@@ -5,8 +5,9 @@ use crate::Admin;
 use crate::connection::{Connection, keep};
 use crate::guard::{author, user};
 use crate::mirrors::no_such_mirror;
-use crate::policies::{changed_common, check_version, difference, new_common, note, still_there};
+use crate::policies::{changed_common, difference, new_common, note, still_there};
 use crate::validate::{self, Fields};
+use crate::versions::Versioned;
 use jiff::SignedDuration;
 use longshore_access::Permission;
 use longshore_metadata::{Tx, jobs, pull_mirrors, repositories, work};
@@ -18,7 +19,7 @@ use longshore_model::message::{PlaceRef, PolicyMessage, RemoteRef};
 use longshore_model::policy::{Baseline, PullMirrorDraft, Save};
 use longshore_model::repository::RepositoryChange;
 use longshore_model::{
-    Actor, Aspect, Author, Code, LastChange, PolicyId, PolicyKind, Problem, PullMirror, RemoteId, Repository,
+    Actor, Aspect, Author, Code, LastChange, PolicyId, Problem, PullMirror, RemoteId, Repository,
     RepositoryState, Timestamp, Version, stored,
 };
 use longshore_oci::{RemoteName, RepositoryName};
@@ -100,7 +101,7 @@ impl Admin {
         let seen = found
             .filter(|mirror| mirror.repository == repository.id)
             .ok_or_else(|| no_such_mirror(Code::NoSuchPollMirroringPolicy, name))?;
-        check_version(&seen.common, PolicyKind::PullMirror, based_on)?;
+        seen.check(based_on)?;
         let checked = self.check_pull(actor, &repository, &draft, Some(seen.remote)).await?;
         let connection = &checked.connection;
         let change = self.change_of_place(connection, seen.remote).await?;
@@ -116,8 +117,8 @@ impl Admin {
         let made = self.write(work!(|tx| {
             let before = pull_mirrors::get_for_change(tx, id)
                 .await?
-                .ok_or_else(|| no_such_mirror(Code::NoSuchPollMirroringPolicy, &name))?;
-            check_version(&before.common, PolicyKind::PullMirror, based_on)?;
+                .ok_or_else(|| no_such_mirror(Code::NoSuchPollMirroringPolicy, &name))?
+                .over(based_on)?;
             let remote = keep(tx, checked.connection, proof, author.clone(), now).await?;
             set_state(tx, &repository, draft.exclusive, &author, now).await?;
             let other_patterns = checked.patterns != before.patterns;

@@ -5,8 +5,9 @@ use crate::Admin;
 use crate::connection::{Connection, keep};
 use crate::guard::{author, user};
 use crate::mirrors::no_such_mirror;
-use crate::policies::{apply, changed_common, check_version, difference, new_common, note, still_there};
+use crate::policies::{apply, changed_common, difference, new_common, note, still_there};
 use crate::validate::{self, Fields};
+use crate::versions::Versioned;
 use longshore_access::Permission;
 use longshore_metadata::{Tx, push_mirrors, work};
 use longshore_model::activity::ActivityKind;
@@ -93,7 +94,7 @@ impl Admin {
         let seen = found
             .filter(|mirror| mirror.repository == repository.id)
             .ok_or_else(|| no_such_mirror(Code::NoSuchPushMirroringPolicy, name))?;
-        check_version(&seen.common, PolicyKind::PushMirror, based_on)?;
+        seen.check(based_on)?;
         let checked = self.check_push(actor, &repository, &draft, Some(seen.remote)).await?;
         let connection = &checked.connection;
         let change = self.change_of_place(connection, seen.remote).await?;
@@ -108,8 +109,8 @@ impl Admin {
         let made = self.write(work!(|tx| {
             let before = push_mirrors::get_for_change(tx, id)
                 .await?
-                .ok_or_else(|| no_such_mirror(Code::NoSuchPushMirroringPolicy, &name))?;
-            check_version(&before.common, PolicyKind::PushMirror, based_on)?;
+                .ok_or_else(|| no_such_mirror(Code::NoSuchPushMirroringPolicy, &name))?
+                .over(based_on)?;
             still_there(tx, &repository).await?;
             let remote = keep(tx, checked.connection, proof, author.clone(), now).await?;
             let rules = checked.rules.into();

@@ -2,9 +2,10 @@
 //! administrators of its owner may see, test, edit or use it.
 
 use crate::Admin;
-use crate::connection::{Connection, check_remote_version, failed, present, same_place, to_remote};
+use crate::connection::{Connection, failed, present, same_place, to_remote};
 use crate::guard::{author, user};
 use crate::validate::{Fields, remote_repository};
+use crate::versions::Versioned;
 use longshore_access::Permission;
 use longshore_metadata::remotes::{OwnerFilter, SecretChange};
 use longshore_metadata::{Tx, activity, back_offs, pauses, policies, remotes, work};
@@ -120,11 +121,10 @@ impl Admin {
         let edited = self.edited(actor, id, &draft).await?;
         let (author, now) = (author(actor), self.now());
         self.write(work!(|tx| {
-            let before = present(tx, id).await?;
-            check_remote_version(&before, based_on)?;
+            let before = present(tx, id).await?.over(based_on)?;
             // A stored secret was read for the settings of that version.
             if let Some(seen) = &edited.saved {
-                check_remote_version(&before, seen.version)?;
+                before.check(seen.version)?;
             }
             let stays = same_place(&before, &edited.settings);
             let after = Remote {

@@ -5,6 +5,7 @@ use crate::guard::{author, content_problem, no_such_repository, user};
 use crate::pauses::of_repository;
 use crate::policies::still_there;
 use crate::validate::Fields;
+use crate::versions::{Settings, Versioned};
 use longshore_access::Permission;
 use longshore_content::CreateError;
 use longshore_metadata::{activity, pauses, repositories, work};
@@ -120,11 +121,7 @@ impl Admin {
         let (author, now) = (author(actor), self.now());
         self.write(work!(|tx| {
             let before = still_there(tx, &repository).await?;
-            if let Some(based_on) = change.based_on.filter(|based_on| *based_on != before.version) {
-                let last = repositories::last_change(tx, before.id).await?;
-                let (code, now) = (Code::RepositoryChanged, before.version);
-                return Err(LastChange::conflict(last.as_ref(), code, "repository", based_on, now));
-            }
+            let before = Settings::read(tx, before).await?.over(change.based_on)?.of;
             repositories::update(tx, before.id, &change, now).await?;
             let entry = activity::NewActivity {
                 repository: Some(before.id),
