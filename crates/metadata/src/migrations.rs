@@ -6,44 +6,42 @@ use sqlx::{
     migrate::{Migration, MigrationType, Migrator},
 };
 
-/// The files of one folder. (`sqlx::migrate!` lists them by itself, but see `from_row!`.)
-macro_rules! files {
-    ($folder:literal: $($version:literal $name:literal),* $(,)?) => {
-        [$((
-            $version,
-            $name,
-            include_str!(concat!("../migrations/", $folder, "/", $version, "_", $name, ".sql")),
-        )),*]
-    };
-}
-
 /// A file: its number, name and statements.
 type File = (&'static str, &'static str, &'static str);
 
-const SQLITE: [File; 23] = files!(
-    "sqlite": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo",
+/// The files of both folders, which have the same names. (`sqlx::migrate!` lists them by itself, but see `from_row!`.)
+macro_rules! files {
+    ($($version:literal $name:literal),* $(,)?) => {
+        const SQLITE: &[File] = &[$((
+            $version,
+            $name,
+            include_str!(concat!("../migrations/sqlite/", $version, "_", $name, ".sql")),
+        )),*];
+        const POSTGRES: &[File] = &[$((
+            $version,
+            $name,
+            include_str!(concat!("../migrations/postgres/", $version, "_", $name, ".sql")),
+        )),*];
+    };
+}
+
+files! {
+    "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo",
     "0006" "pauses", "0007" "bookmarks", "0008" "damage", "0009" "policy_versions",
     "0010" "credentials", "0011" "manifest_sizes", "0012" "authors_of_remotes", "0013" "versions", "0014" "queues",
     "0015" "foreign_layers", "0016" "running_jobs", "0017" "words", "0018" "lists", "0019" "bounds",
     "0020" "retries", "0021" "totals", "0022" "searches", "0023" "last_deliveries"
-);
-const POSTGRES: [File; 23] = files!(
-    "postgres": "0001" "first", "0002" "pushes", "0003" "garbage", "0004" "claims", "0005" "undo",
-    "0006" "pauses", "0007" "bookmarks", "0008" "damage", "0009" "policy_versions",
-    "0010" "credentials", "0011" "manifest_sizes", "0012" "authors_of_remotes", "0013" "versions", "0014" "queues",
-    "0015" "foreign_layers", "0016" "running_jobs", "0017" "words", "0018" "lists", "0019" "bounds",
-    "0020" "retries", "0021" "totals", "0022" "searches", "0023" "last_deliveries"
-);
+}
 
 /// The number of the last file.
 pub(crate) const LATEST: i64 = SQLITE.len() as i64;
 
 pub(crate) fn sqlite() -> Migrator {
-    migrator(&SQLITE)
+    migrator(SQLITE)
 }
 
 pub(crate) fn postgres() -> Migrator {
-    migrator(&POSTGRES)
+    migrator(POSTGRES)
 }
 
 fn migrator(files: &[File]) -> Migrator {
@@ -72,7 +70,7 @@ mod tests {
                 files.iter().map(|(version, name, _)| format!("{version}_{name}.sql")).collect();
             assert_eq!(there, named, "{folder}");
             for (number, (version, ..)) in (1..).zip(files) {
-                assert_eq!(version, format!("{number:04}"), "{folder}");
+                assert_eq!(*version, format!("{number:04}"), "{folder}");
             }
         }
     }
