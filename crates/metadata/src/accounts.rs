@@ -20,6 +20,14 @@ from_row! {
     }
 }
 
+/// Selects whole accounts; what follows `FROM accounts` is given.
+macro_rules! select {
+    (and $more:literal, $($rest:tt)*) => {
+        concat!("SELECT ", $more, "id, name, is_org, is_admin, created_at FROM accounts ", $($rest)*)
+    };
+    ($($rest:tt)*) => { select!(and "", $($rest)*) };
+}
+
 from_row! {
     struct WithEpoch {
         credential_epoch: i64,
@@ -97,19 +105,19 @@ pub async fn create(
 
 /// The account with this name.
 pub async fn find(conn: &mut Conn, name: &Namespace) -> Result<Option<Account>, Error> {
-    let sql = "SELECT id, name, is_org, is_admin, created_at FROM accounts WHERE name = $1";
+    let sql = select!("WHERE name = $1");
     row!(conn, AccountRow, sql, name.as_str())?.map(Account::try_from).transpose()
 }
 
 /// The account with this ID.
 pub async fn get(conn: &mut Conn, account: AccountId) -> Result<Option<Account>, Error> {
-    let sql = "SELECT id, name, is_org, is_admin, created_at FROM accounts WHERE id = $1";
+    let sql = select!("WHERE id = $1");
     row!(conn, AccountRow, sql, account.to_string())?.map(Account::try_from).transpose()
 }
 
 /// The account with this ID, and the epoch of its credentials.
 pub async fn standing(conn: &mut Conn, account: AccountId) -> Result<Option<Standing>, Error> {
-    let sql = "SELECT id, name, is_org, is_admin, created_at, credential_epoch FROM accounts WHERE id = $1";
+    let sql = select!(and "credential_epoch, ", "WHERE id = $1");
     let found = row!(conn, WithEpoch, sql, account.to_string())?;
     found
         .map(|row| {
@@ -120,8 +128,8 @@ pub async fn standing(conn: &mut Conn, account: AccountId) -> Result<Option<Stan
 
 /// The user with this name and the hash of the password; `None` for organizations, which have no password.
 pub async fn find_with_password(conn: &mut Conn, name: &Namespace) -> Result<Option<Candidate>, Error> {
-    let sql = "SELECT id, name, is_org, is_admin, created_at, credential_epoch, password_hash FROM accounts
-               WHERE name = $1 AND password_hash IS NOT NULL";
+    let sql =
+        select!(and "credential_epoch, password_hash, ", "WHERE name = $1 AND password_hash IS NOT NULL");
     let found = row!(conn, WithPassword, sql, name.as_str())?;
     found
         .map(|row| {
@@ -166,8 +174,7 @@ pub async fn list(
         COUNTED
     )?;
     let sql = reading.choose(pages!({
-        r"SELECT id, name, is_org, is_admin, created_at FROM accounts
-          WHERE ($1 IS NULL OR name LIKE $1 ESCAPE '\') AND ($2 IS NULL OR is_org = $2)"
+        select!(r"WHERE ($1 IS NULL OR name LIKE $1 ESCAPE '\') AND ($2 IS NULL OR is_org = $2)")
     } up ["name"], key "$3", limit "$4"));
     let found = rows!(conn, AccountRow, sql, search.as_deref(), orgs, reading.key.as_str(), reading.limit())?;
     let page = reading.page(found, |row| row.name.clone(), counted(number));

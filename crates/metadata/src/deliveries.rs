@@ -85,6 +85,17 @@ from_row! {
     }
 }
 
+/// Selects whole deliveries; what follows their columns is given.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT policy, kind, source_repository, source_tag, source_revision, digest, target_repository, remote,
+                    remote_host, remote_repository, target_tag, at, job ",
+            $rest
+        )
+    };
+}
+
 impl Row {
     /// Its name in the log if the row is unreadable.
     fn place(&self) -> String {
@@ -161,18 +172,19 @@ pub async fn latest_at(
         DeliveryTarget::Local(repository) => row!(
             conn,
             Row,
-            "SELECT policy, kind, source_repository, source_tag, source_revision, digest, target_repository, remote,
-                    remote_host, remote_repository, target_tag, at, job FROM deliveries
-             WHERE target_repository = $1 AND target_tag = $2 ORDER BY id DESC LIMIT 1",
+            select!(
+                "FROM deliveries WHERE target_repository = $1 AND target_tag = $2 ORDER BY id DESC LIMIT 1"
+            ),
             repository.to_string(),
             tag.as_str()
         )?,
         DeliveryTarget::Remote { host, repository, .. } => row!(
             conn,
             Row,
-            "SELECT policy, kind, source_repository, source_tag, source_revision, digest, target_repository, remote,
-                    remote_host, remote_repository, target_tag, at, job FROM deliveries
-             WHERE remote_host = $1 AND remote_repository = $2 AND target_tag = $3 ORDER BY id DESC LIMIT 1",
+            select!(
+                "FROM deliveries WHERE remote_host = $1 AND remote_repository = $2 AND target_tag = $3
+                 ORDER BY id DESC LIMIT 1"
+            ),
             host.as_str(),
             repository.as_str(),
             tag.as_str()
@@ -190,9 +202,7 @@ pub async fn of_digest(
     let found = rows!(
         conn,
         Row,
-        "SELECT policy, kind, source_repository, source_tag, source_revision, digest, target_repository, remote,
-                remote_host, remote_repository, target_tag, at, job FROM deliveries
-         WHERE source_repository = $1 AND digest = $2 ORDER BY id",
+        select!("FROM deliveries WHERE source_repository = $1 AND digest = $2 ORDER BY id"),
         source.to_string(),
         digest.as_str()
     )?;
@@ -218,16 +228,16 @@ pub(crate) const fn latest_by_sql(is_postgres: bool) -> &'static str {
     macro_rules! latest {
         ($policies:literal) => {
             concat!(
-                "WITH asked (policy) AS (",
+                "WITH asked (one) AS (",
                 $policies,
-                ")
-                 SELECT d.policy, d.kind, d.source_repository, d.source_tag, d.source_revision, d.digest,
-                        d.target_repository, d.remote, d.remote_host, d.remote_repository, d.target_tag, d.at, d.job
-                 FROM asked CROSS JOIN deliveries d
+                ") ",
+                select!(
+                    "FROM asked CROSS JOIN deliveries d
                  WHERE d.id = (SELECT n.id FROM deliveries n
                                WHERE n.source_repository = $1 AND n.source_tag = $2 AND n.source_revision = $3
-                                 AND n.policy = asked.policy
+                                 AND n.policy = asked.one
                                ORDER BY n.at DESC, n.id DESC LIMIT 1)"
+                )
             )
         };
     }

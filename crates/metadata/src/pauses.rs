@@ -25,6 +25,13 @@ from_row! {
     }
 }
 
+/// Selects whole pauses; what follows `FROM pauses` is given.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT scope, at, author, reason FROM pauses ", $rest)
+    };
+}
+
 impl TryFrom<Row> for Pause {
     type Error = Error;
     fn try_from(row: Row) -> Result<Self, Error> {
@@ -90,13 +97,13 @@ pub async fn end(
 
 /// All pauses, the narrower ones first.
 pub async fn all(conn: &mut Conn) -> Result<Vec<Pause>, Error> {
-    let sql = "SELECT scope, at, author, reason FROM pauses ORDER BY scope";
+    let sql = select!("ORDER BY scope");
     rows!(conn, Row, sql)?.into_iter().map(Pause::try_from).collect()
 }
 
 /// The pause with exactly this scope.
 pub async fn get(conn: &mut Conn, scope: &PauseScope) -> Result<Option<Pause>, Error> {
-    let sql = "SELECT scope, at, author, reason FROM pauses WHERE scope = $1";
+    let sql = select!("WHERE scope = $1");
     row!(conn, Row, sql, scope.to_string())?.map(Pause::try_from).transpose()
 }
 

@@ -41,6 +41,24 @@ from_row! {
     } and repository: RepositoryRow
 }
 
+/// The columns of a [`RepositoryRow`].
+macro_rules! columns {
+    () => {
+        "id, name, visibility, state, short_description, long_description, immutable_tags, immutable_patterns,
+         version, created_at"
+    };
+}
+
+/// Selects whole repositories; what follows `FROM repositories` is given.
+macro_rules! select {
+    (and $more:literal, $($rest:tt)*) => {
+        concat!("SELECT ", $more, $crate::repositories::columns!(), " FROM repositories ", $($rest)*)
+    };
+    ($($rest:tt)*) => { select!(and "", $($rest)*) };
+}
+
+pub(crate) use columns;
+
 impl TryFrom<RepositoryRow> for Repository {
     type Error = Error;
     fn try_from(row: RepositoryRow) -> Result<Self, Error> {
@@ -106,9 +124,7 @@ pub async fn create(
 
 /// The repository with this name, unless it is deleted.
 pub async fn find(conn: &mut Conn, name: &RepositoryName) -> Result<Option<Repository>, Error> {
-    let sql = "SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
-                      immutable_patterns, version, created_at
-               FROM repositories WHERE name = $1 AND deleted_at IS NULL";
+    let sql = select!("WHERE name = $1 AND deleted_at IS NULL");
     row!(conn, RepositoryRow, sql, name.as_str())?.map(Repository::try_from).transpose()
 }
 
@@ -117,10 +133,7 @@ pub async fn find_for_push(
     conn: &mut Conn,
     name: &RepositoryName,
 ) -> Result<Option<(Repository, bool)>, Error> {
-    let sql =
-        "SELECT by_push, id, name, visibility, state, short_description, long_description, immutable_tags,
-                      immutable_patterns, version, created_at
-               FROM repositories WHERE name = $1 AND deleted_at IS NULL";
+    let sql = select!(and "by_push, ", "WHERE name = $1 AND deleted_at IS NULL");
     let Some(PushedRow { by_push, repository }) = row!(conn, PushedRow, sql, name.as_str())? else {
         return Ok(None);
     };
@@ -129,9 +142,7 @@ pub async fn find_for_push(
 
 /// The repository with this ID, unless it is deleted.
 pub async fn get(conn: &mut Conn, repository: RepositoryId) -> Result<Option<Repository>, Error> {
-    let sql = "SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
-                      immutable_patterns, version, created_at
-               FROM repositories WHERE id = $1 AND deleted_at IS NULL";
+    let sql = select!("WHERE id = $1 AND deleted_at IS NULL");
     row!(conn, RepositoryRow, sql, repository.to_string())?.map(Repository::try_from).transpose()
 }
 
@@ -140,20 +151,9 @@ pub async fn get_all(conn: &mut Conn, repositories: &[RepositoryId]) -> Result<V
     if repositories.is_empty() {
         return Ok(Vec::new());
     }
-    macro_rules! of {
-        ($ids:literal) => {
-            concat!(
-                "SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
-                        immutable_patterns, version, created_at
-                 FROM repositories WHERE deleted_at IS NULL AND id IN (",
-                $ids,
-                ")"
-            )
-        };
-    }
     let sql = match conn.is_postgres() {
-        false => of!("SELECT value FROM json_each($1)"),
-        true => of!("SELECT json_array_elements_text($1::json)"),
+        false => select!("WHERE deleted_at IS NULL AND id IN (SELECT value FROM json_each($1))"),
+        true => select!("WHERE deleted_at IS NULL AND id IN (SELECT json_array_elements_text($1::json))"),
     };
     let found = rows!(conn, RepositoryRow, sql, json(&repositories))?;
     Ok(readable("repository", found, |row| row.id.clone(), Repository::try_from))
@@ -202,10 +202,7 @@ pub async fn list(
         COUNTED
     )?;
     let sql = reading.choose(pages!({
-        "SELECT id, name, visibility, state, short_description, long_description, immutable_tags,
-                immutable_patterns, version, created_at
-         FROM repositories ",
-        listed!()
+        select!(listed!())
     } up ["name"], key "$7", limit "$8"));
     let found = rows!(
         conn,

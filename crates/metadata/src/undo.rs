@@ -9,7 +9,7 @@ use crate::{
     manifests,
     page::{COUNTED, Reading, counted, pages},
     pull_mirrors,
-    repositories::RepositoryRow,
+    repositories::{self, RepositoryRow},
     tags::{self, enact, lock_changes, next_revision},
     visible::{Visible, among},
 };
@@ -320,8 +320,9 @@ from_row! {
 macro_rules! select_deleted {
     ($($rest:tt)*) => {
         concat!(
-            "SELECT r.id, r.name, r.visibility, r.state, r.short_description, r.long_description,
-                    r.immutable_tags, r.immutable_patterns, r.version, r.created_at, r.deleted_at, r.deleted_by,
+            "SELECT ",
+            repositories::columns!(),
+            ", deleted_at, deleted_by,
                     COALESCE((SELECT t.tags FROM tag_totals t WHERE t.repository = r.id), 0) AS tags,
                     COALESCE((SELECT b.bytes FROM blob_totals b WHERE b.repository = r.id), 0) AS size_bytes
              FROM repositories r WHERE r.deleted_at IS NOT NULL AND NOT r.purged ",

@@ -52,6 +52,18 @@ from_row! {
     }
 }
 
+/// Selects whole verdicts; what follows `FROM verdicts` is given.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT policy, kind, version, repository, tag, revision, digest, verdict, target_tag, result, consequence,
+                    job, at
+             FROM verdicts ",
+            $rest
+        )
+    };
+}
+
 impl TryFrom<Row> for VerdictRow {
     type Error = Error;
     fn try_from(row: Row) -> Result<Self, Error> {
@@ -151,9 +163,7 @@ pub async fn find(
     row!(
         conn,
         Row,
-        "SELECT policy, kind, version, repository, tag, revision, digest, verdict, target_tag, result, consequence,
-                job, at FROM verdicts
-         WHERE policy = $1 AND version = $2 AND repository = $3 AND tag = $4 AND revision = $5",
+        select!("WHERE policy = $1 AND version = $2 AND repository = $3 AND tag = $4 AND revision = $5"),
         policy.to_string(),
         version,
         repository.to_string(),
@@ -174,9 +184,7 @@ pub async fn for_tag(
     let found = rows!(
         conn,
         Row,
-        "SELECT policy, kind, version, repository, tag, revision, digest, verdict, target_tag, result, consequence,
-                job, at FROM verdicts
-         WHERE repository = $1 AND tag = $2 AND revision = $3 ORDER BY at, version",
+        select!("WHERE repository = $1 AND tag = $2 AND revision = $3 ORDER BY at, version"),
         repository.to_string(),
         tag.as_str(),
         revision.0

@@ -26,6 +26,18 @@ from_row! {
     }
 }
 
+/// Selects whole tags; what follows `FROM tags` is given.
+macro_rules! select {
+    ($($rest:tt)*) => {
+        concat!(
+            "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
+                    lineage
+             FROM tags ",
+            $($rest)*
+        )
+    };
+}
+
 impl TagRow {
     /// Its name in the log if the row is unreadable.
     fn place(&self) -> String {
@@ -53,8 +65,7 @@ impl TryFrom<TagRow> for TagRecord {
 
 /// The tag with this name.
 pub async fn find(conn: &mut Conn, repository: RepositoryId, name: &Tag) -> Result<Option<TagRecord>, Error> {
-    let sql = "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
-                      lineage FROM tags WHERE repository = $1 AND name = $2";
+    let sql = select!("WHERE repository = $1 AND name = $2");
     row!(conn, TagRow, sql, repository.to_string(), name.as_str())?.map(TagRecord::try_from).transpose()
 }
 
@@ -64,19 +75,9 @@ pub async fn find_named(
     repository: RepositoryId,
     names: &[&Tag],
 ) -> Result<HashMap<Tag, TagRecord>, Error> {
-    macro_rules! named {
-        ($names:literal) => {
-            concat!(
-                "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
-                        lineage FROM tags WHERE repository = $1 AND name IN (",
-                $names,
-                ")"
-            )
-        };
-    }
     let sql = match conn.is_postgres() {
-        false => named!("SELECT value FROM json_each($2)"),
-        true => named!("SELECT json_array_elements_text($2::json)"),
+        false => select!("WHERE repository = $1 AND name IN (SELECT value FROM json_each($2))"),
+        true => select!("WHERE repository = $1 AND name IN (SELECT json_array_elements_text($2::json))"),
     };
     let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
     let found = rows!(conn, TagRow, sql, repository.to_string(), json(&names))?;
@@ -150,9 +151,7 @@ pub async fn digest_tags_of(
     let found = rows!(
         conn,
         TagRow,
-        "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
-                lineage FROM tags
-         WHERE repository = $1 AND name >= $2 AND name < $3 AND digest_tag ORDER BY name",
+        select!("WHERE repository = $1 AND name >= $2 AND name < $3 AND digest_tag ORDER BY name"),
         repository.to_string(),
         base.as_str(),
         // After every suffix that begins with a separator; no tag contains `~`.
@@ -186,8 +185,7 @@ pub async fn all(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<TagRec
     let found = rows!(
         conn,
         TagRow,
-        "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
-                lineage FROM tags WHERE repository = $1 AND NOT digest_tag ORDER BY revision",
+        select!("WHERE repository = $1 AND NOT digest_tag ORDER BY revision"),
         repository.to_string()
     )?;
     Ok(readable("tag", found, TagRow::place, TagRecord::try_from))
@@ -204,8 +202,7 @@ pub async fn newest(
     let found = rows!(
         conn,
         TagRow,
-        "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
-                lineage FROM tags WHERE repository = $1 AND NOT digest_tag ORDER BY revision DESC LIMIT $2",
+        select!("WHERE repository = $1 AND NOT digest_tag ORDER BY revision DESC LIMIT $2"),
         repository.as_str(),
         i64::try_from(limit).unwrap_or(i64::MAX)
     )?;
@@ -218,7 +215,7 @@ pub async fn newest(
 macro_rules! listed {
     ($name:literal) => {
         concat!(
-            "FROM tags WHERE repository = $1 AND NOT digest_tag AND ($2 IS NULL OR ",
+            "WHERE repository = $1 AND NOT digest_tag AND ($2 IS NULL OR ",
             $name,
             r" LIKE $2 ESCAPE '\')"
         )
@@ -229,9 +226,7 @@ macro_rules! listed {
 macro_rules! listing {
     ($name:literal) => {
         pages!({
-            "SELECT repository, name, digest, revision, source_revision, created_at, updated_at, author, provenance,
-                    lineage ",
-            listed!($name)
+            select!(listed!($name))
         } down ["revision"], key "$3", limit "$4")
     };
 }
