@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_hash_continues_from_its_stored_state_at_any_offset() {
         let bytes: Vec<u8> = (0..1000u32).flat_map(u32::to_le_bytes).collect();
-        for algorithm in Algorithm::ALL {
+        for &algorithm in Algorithm::ALL {
             for cut in [0, 1, 63, 64, 65, 127, 128, 129, 3999, 4000] {
                 let mut first = Hasher::new(algorithm);
                 first.update(&bytes[..cut]);

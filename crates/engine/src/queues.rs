@@ -224,7 +224,7 @@ impl Line {
     /// Where all jobs but evaluations stand, and how many workers each line has.
     fn all(workers: usize) -> Vec<(Self, usize)> {
         let (mut lines, mut housekeeping) = (Vec::new(), Vec::new());
-        for action in JobAction::ALL {
+        for &action in JobAction::ALL {
             match action.queue() {
                 Queue::Evaluations => {}
                 Queue::Lanes { parents } => {

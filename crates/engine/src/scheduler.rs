@@ -85,7 +85,7 @@ impl Engine {
     async fn tidy(&self) -> Result<(), Error> {
         // While servers are replaced one by one, those of an older version go on queueing.
         self.db().write(Priority::Normal, |tx| jobs::line_up(tx).boxed()).await?;
-        for kind in Kind::ALL {
+        for &kind in Kind::ALL {
             self.forget(kind).await?;
         }
         Ok(())

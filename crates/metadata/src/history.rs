@@ -10,6 +10,7 @@ use crate::{
 use jiff::SignedDuration;
 use longshore_model::Timestamp;
 use serde::Serialize;
+use strum::VariantArray;
 
 /// The number of rows that one statement removes; for jobs it is one, because their logs may be long.
 const AT_ONCE: usize = 25;
@@ -58,7 +59,7 @@ impl Default for History {
 }
 
 /// A kind of history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
 pub enum Kind {
     /// Jobs that have ended.
     Jobs,
@@ -71,8 +72,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 5] =
-        [Self::Jobs, Self::Activity, Self::Verdicts, Self::Deliveries, Self::TagChanges];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// How much of this kind is kept.
     #[must_use]

@@ -51,7 +51,7 @@ pub async fn count(conn: &mut Conn) -> Result<Stock, Error> {
     let waiting = "SELECT COUNT(*), MIN(scheduled_at) FROM jobs
                    WHERE action = $1 AND status = 'waiting' AND held_by IS NULL";
     let mut jobs = Vec::new();
-    for action in JobAction::ALL {
+    for &action in JobAction::ALL {
         let counted = row!(conn, (i64, Option<i64>), waiting, action.as_str())?;
         if let Some((count, Some(due))) = counted {
             let due_since = Some(instant(due)?);

@@ -3,6 +3,7 @@
 use crate::id::RemoteId;
 use crate::remote::RemoteDraft;
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 /// The direction in which images are copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +28,7 @@ pub struct ConnectRequest {
 }
 
 /// The checks, in the order in which they are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckKind {
     /// The registry can be reached.
@@ -47,15 +48,7 @@ pub enum CheckKind {
 }
 
 impl CheckKind {
-    pub const ALL: [Self; 7] = [
-        Self::Reachable,
-        Self::Tls,
-        Self::Registry,
-        Self::Credentials,
-        Self::Repository,
-        Self::Read,
-        Self::Write,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 }
 
 /// The result of a check.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use longshore_oci::{Namespace, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
+use strum::VariantArray;
 
 /// What a pause covers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -114,20 +115,20 @@ impl Pause {
 }
 
 /// What happens to the held jobs when a pause ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum Queued {
     /// All run, oldest first.
     #[default]
     Run,
-    /// None run.
-    Drop,
     /// The newest change of each tag and the newest copy to each destination run.
     Newest,
+    /// None run.
+    Drop,
 }
 
 impl Queued {
-    pub const ALL: [Self; 3] = [Self::Run, Self::Newest, Self::Drop];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The word used in REST.
     #[must_use]
@@ -143,7 +144,7 @@ impl Queued {
 impl FromStr for Queued {
     type Err = NoScope;
     fn from_str(text: &str) -> Result<Self, NoScope> {
-        Self::ALL.into_iter().find(|queued| queued.as_str() == text).ok_or(NoScope)
+        Self::ALL.iter().copied().find(|queued| queued.as_str() == text).ok_or(NoScope)
     }
 }
 

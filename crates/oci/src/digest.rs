@@ -1,9 +1,10 @@
 //! Content digests as text (image-spec, "Descriptor", digests). They are computed where the bytes are.
 
 use crate::text::validated_text;
+use strum::VariantArray;
 
 /// A digest algorithm that this registry computes and verifies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, VariantArray)]
 pub enum Algorithm {
     /// SHA-256, which is almost always used.
     Sha256,
@@ -13,7 +14,7 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// All algorithms.
-    pub const ALL: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Sha512];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The name before the colon.
     pub fn as_str(self) -> &'static str {
@@ -32,7 +33,7 @@ impl Algorithm {
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
+        Self::ALL.iter().copied().find(|algorithm| algorithm.as_str() == name)
     }
 }
 

@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use strum::VariantArray;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{NameError, RemoteName};
 
 /// An action on a repository through the distribution API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "lowercase")]
 pub enum ScopeAction {
     Pull,
@@ -20,7 +21,7 @@ pub enum ScopeAction {
 
 impl ScopeAction {
     /// All actions, for which `*` is a short form.
-    pub const ALL: [ScopeAction; 3] = [ScopeAction::Pull, ScopeAction::Push, ScopeAction::Delete];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The word in a scope.
     pub fn as_str(self) -> &'static str {
@@ -92,8 +93,8 @@ impl FromStr for Scope {
                 let mut granted = BTreeSet::new();
                 for word in actions.split(',') {
                     match word.trim() {
-                        "*" => granted.extend(ScopeAction::ALL),
-                        word => granted.extend(ScopeAction::ALL.into_iter().find(|a| a.as_str() == word)),
+                        "*" => granted.extend(ScopeAction::ALL.iter().copied()),
+                        word => granted.extend(ScopeAction::ALL.iter().copied().find(|a| a.as_str() == word)),
                     }
                 }
                 Ok(Self::Repository { name: name.parse()?, actions: granted })
@@ -144,7 +145,10 @@ mod tests {
             "repository:dev/web:push,pull".parse(),
             Ok(Scope::repository(name.clone(), [ScopeAction::Pull, ScopeAction::Push]))
         );
-        assert_eq!("repository:dev/web:*".parse(), Ok(Scope::repository(name.clone(), ScopeAction::ALL)));
+        assert_eq!(
+            "repository:dev/web:*".parse(),
+            Ok(Scope::repository(name.clone(), ScopeAction::ALL.iter().copied()))
+        );
         assert_eq!("repository:dev/web:fly".parse(), Ok(Scope::repository(name, [])));
         assert_eq!("registry:catalog:*".parse(), Ok(Scope::Catalog));
         assert_eq!(Scope::parse_list(" registry:catalog:*  repository:a/b:pull ").unwrap().len(), 2);
@@ -161,7 +165,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_formatted_scope_is_parsed_back(name in "[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,3}", bits in 0u8..8) {
-            let actions = ScopeAction::ALL.into_iter().enumerate().filter(|(i, _)| bits & (1 << i) != 0).map(|(_, a)| a);
+            let actions = ScopeAction::ALL.iter().copied().enumerate().filter(|(i, _)| bits & (1 << i) != 0).map(|(_, a)| a);
             let scope = Scope::repository(name.parse::<RemoteName>().unwrap(), actions);
             prop_assert_eq!(scope.to_string().parse(), Ok(scope));
         }

@@ -120,7 +120,7 @@ impl Registry {
             // The first push creates it.
             None => self.access.may_in_namespace(actor, &name.to_namespace()),
         };
-        Ok(ScopeAction::ALL.into_iter().filter(may).collect())
+        Ok(ScopeAction::ALL.iter().copied().filter(may).collect())
     }
 }
 

@@ -167,7 +167,7 @@ impl Asking<'_> {
 
 fn digest_algorithm(query: &Query) -> Result<Algorithm, Failure> {
     let Some(name) = query.get("digest-algorithm") else { return Ok(Algorithm::Sha256) };
-    Algorithm::ALL.into_iter().find(|algorithm| algorithm.as_str() == name).ok_or_else(|| {
+    Algorithm::ALL.iter().copied().find(|algorithm| algorithm.as_str() == name).ok_or_else(|| {
         let message = format!("digests of the algorithm {name:?} are not supported; use sha256 or sha512");
         Failure::new(ErrorCode::DigestInvalid, message)
     })

@@ -274,7 +274,7 @@ impl Registry {
         repository: &RemoteName,
         reference: &Reference,
     ) -> Result<bool, Error> {
-        let call = self.manifest_call(Method::DELETE, repository, reference, &ScopeAction::ALL, "deleting");
+        let call = self.manifest_call(Method::DELETE, repository, reference, ScopeAction::ALL, "deleting");
         let gone = [StatusCode::ACCEPTED, StatusCode::OK, StatusCode::NO_CONTENT, StatusCode::NOT_FOUND];
         Ok(self.expect(call, &gone).await?.status() != StatusCode::NOT_FOUND)
     }

@@ -58,7 +58,7 @@ fn tell(stock: &Stock, now: Timestamp) {
     gauge!("longshore_remotes_waiting").set(stock.waiting_remotes as f64);
     gauge!("longshore_pauses").set(stock.pauses as f64);
     let mut oldest = SignedDuration::ZERO;
-    for action in JobAction::ALL {
+    for &action in JobAction::ALL {
         let held = stock.held.iter().find(|(held, _)| *held == action).map_or(0, |(_, count)| *count);
         gauge!("longshore_jobs", "action" => action.as_str(), "status" => "held").set(held as f64);
         for status in [Status::Waiting, Status::Running] {

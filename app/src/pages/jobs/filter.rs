@@ -16,8 +16,8 @@ const TRANSFERS: &str = "transfers";
 pub(super) fn filter(query: &ListQuery) -> JobFilter {
     let (action, status) = (query.get("action"), query.get("status"));
     JobFilter {
-        action: JobAction::ALL.into_iter().find(|known| Some(known.as_str()) == action.as_deref()),
-        status: Status::ALL.into_iter().find(|known| Some(known.as_str()) == status.as_deref()),
+        action: JobAction::ALL.iter().copied().find(|known| Some(known.as_str()) == action.as_deref()),
+        status: Status::ALL.iter().copied().find(|known| Some(known.as_str()) == status.as_deref()),
         repository: query.parsed("q"),
         policy: query.parsed("policy"),
         parent: None,
@@ -36,10 +36,11 @@ pub(super) fn JobFilters(
     };
     let actions = [(TRANSFERS, "All but evaluations")]
         .into_iter()
-        .chain(JobAction::ALL.map(|action| (action.as_str(), action.label())))
+        .chain(JobAction::ALL.iter().map(|action| (action.as_str(), action.label())))
         .map(|(word, label)| Choice::new(word, label))
         .collect();
-    let statuses = Status::ALL.map(|status| Choice::new(status.as_str(), status_label(status).0)).to_vec();
+    let statuses =
+        Status::ALL.iter().map(|status| Choice::new(status.as_str(), status_label(*status).0)).collect();
     let sought = RwSignal::new(None::<String>);
     let no_name = move || {
         query.with(|query| query.search().filter(|_| filter(query).repository.is_none())).map(|typed| {

@@ -33,7 +33,8 @@ pub(super) fn ResumeChoices(
         }),
         _ => Either::Right(
             Queued::ALL
-                .map(|queued| {
+                .iter()
+                .map(|&queued| {
                     let (label, kind) = button(queued);
                     view! {
                         <ResumeForm

@@ -80,9 +80,13 @@ impl JobQuery {
             other if OTHER_ACTIONS.contains(&other) => Ok(Wanted::Nothing),
             // DTR's names.
             "gc" | "onlinegc" => Ok(Wanted::One(JobAction::GarbageCollect)),
-            word => match JobAction::ALL.into_iter().find(|action| action.as_str() == word) {
+            word => match JobAction::ALL.iter().copied().find(|action| action.as_str() == word) {
                 Some(action) => Ok(Wanted::One(action)),
-                None => Err(unknown("action", word, &JobAction::ALL.map(JobAction::as_str).join(", "))),
+                None => Err(unknown(
+                    "action",
+                    word,
+                    &JobAction::ALL.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", "),
+                )),
             },
         }
     }
@@ -95,10 +99,11 @@ impl JobQuery {
             // The job of a dead or stopping server is queued for another one.
             "worker_dead" | "worker_shutdown" | "worker_resurrection" => Wanted::One(Status::Waiting),
             "deleted" => Wanted::Nothing,
-            word => match Status::ALL.into_iter().find(|status| status.as_str() == word) {
+            word => match Status::ALL.iter().copied().find(|status| status.as_str() == word) {
                 Some(status) => Wanted::One(status),
                 None => {
-                    let known = Status::ALL.map(Status::as_str).join(", ");
+                    let known =
+                        Status::ALL.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(", ");
                     return Err(unknown("status", word, &known));
                 }
             },

@@ -44,7 +44,7 @@ impl DiskStore {
         };
         make_durable_folder(&root)?;
         make_folder(&store.uploads)?;
-        for algorithm in Algorithm::ALL {
+        for &algorithm in Algorithm::ALL {
             // All at once: a folder that is created later would have to be synced into its parent before a blob in it
             // counts as durable.
             let folder = store.blobs.join(algorithm.as_str());
@@ -225,7 +225,7 @@ impl Store for DiskStore {
 
     fn blobs(&self) -> BoxStream<'static, Result<Kept, StoreError>> {
         let root = self.blobs.clone();
-        let folders = Algorithm::ALL.into_iter().flat_map(|algorithm| {
+        let folders = Algorithm::ALL.iter().copied().flat_map(|algorithm| {
             (0..=u8::MAX).map(move |first| format!("{}/{first:02x}", algorithm.as_str()))
         });
         futures::stream::iter(folders)

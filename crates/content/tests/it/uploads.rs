@@ -187,7 +187,7 @@ async fn a_wrong_digest_leaves_nothing() {
 async fn a_sha512_digest_is_verified_whichever_algorithm_the_upload_was_begun_with() {
     let house = House::new().await;
     let digest = sha512(b"in parts");
-    for algorithm in Algorithm::ALL {
+    for &algorithm in Algorithm::ALL {
         let upload = house.content.begin_upload(&house.web, algorithm).await.unwrap();
         house.content.append(&house.web, upload, part(b"in ")).await.unwrap();
         let last = Some(part(b"parts"));

@@ -182,7 +182,7 @@ impl<'a> Carrier<'a> {
         let State { counts, passing, lasting } = self.state.into_inner();
         let may_pass = passing.is_some();
         let Some(first) = lasting.or(passing) else { return Ok(counts) };
-        let message = PollMessage::Failed { counts: counts, first: Box::new(first) }.into();
+        let message = PollMessage::Failed { counts, first: Box::new(first) }.into();
         let comes_round = SignedDuration::from_secs(i64::from(self.mirror.interval_seconds));
         Err(if may_pass { Trouble::Tags { message, comes_round } } else { Trouble::Final(message) })
     }

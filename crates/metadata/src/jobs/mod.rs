@@ -240,7 +240,7 @@ pub async fn next_due(conn: &mut Conn, now: Timestamp) -> Result<Option<Timestam
                WHERE action = $1 AND status = 'waiting' AND held_by IS NULL AND scheduled_at > $2";
     let answer = "SELECT MIN(until) FROM back_offs WHERE until > $1";
     let mut next = value!(conn, Option<i64>, answer, micros(now))?;
-    for action in JobAction::ALL {
+    for &action in JobAction::ALL {
         let due = value!(conn, Option<i64>, sql, action.as_str(), micros(now))?;
         next = next.into_iter().chain(due).min();
     }

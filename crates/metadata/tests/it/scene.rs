@@ -177,7 +177,7 @@ impl Scene {
     pub(crate) async fn claim(&self, now: i64, limit: i64) -> Vec<jobs::Claim> {
         self.write(work!(|tx| {
             let (boot, worker, now) = (BootId::new(), "here", at(now));
-            let mut claimed = jobs::claim(tx, &JobAction::ALL, boot, worker, now, LEASE, limit).await?;
+            let mut claimed = jobs::claim(tx, JobAction::ALL, boot, worker, now, LEASE, limit).await?;
             for action in [JobAction::PushMirrorTag, JobAction::PollMirror] {
                 for due in jobs::lanes(tx, action, now).await? {
                     while i64::try_from(claimed.len()).unwrap() < limit {

@@ -163,7 +163,7 @@ async fn an_unreadable_job_is_ended_once_the_lock_of_endings_is_free() {
     let status = async || {
         let filter = |status| JobFilter { status: Some(status), ..JobFilter::default() };
         let (conn, page) = (&mut scene.read().await, PageRequest::first(9));
-        for status in Status::ALL {
+        for &status in Status::ALL {
             if jobs::list(conn, &Visible::Everything, None, &filter(status), &page).await.unwrap().total != 0
             {
                 return Some(status);

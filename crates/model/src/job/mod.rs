@@ -16,9 +16,10 @@ use crate::view::named;
 use jiff::Timestamp;
 use longshore_oci::RepositoryName;
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 /// The status of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, VariantArray)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = JobStatus))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -37,8 +38,7 @@ pub enum Status {
 }
 
 impl Status {
-    pub const ALL: [Self; 6] =
-        [Self::Waiting, Self::Running, Self::Done, Self::Superseded, Self::Errored, Self::Canceled];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The word used in REST and in the database.
     #[must_use]

@@ -9,10 +9,11 @@ use crate::tag::{Lineage, Revision};
 use crate::view::{ANOTHER_REGISTRY, another_remote_repository};
 use longshore_oci::{Digest, RemoteName, RepositoryName, Tag};
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 // These words are used in REST and in the database.
 /// What a job does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, VariantArray)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = JobAction))]
 #[serde(rename_all = "snake_case")]
 pub enum JobAction {
@@ -61,8 +62,7 @@ pub enum Queue {
 }
 
 impl JobAction {
-    pub const ALL: [Self; 5] =
-        [Self::Evaluate, Self::PushMirrorTag, Self::PollMirror, Self::GarbageCollect, Self::Scrub];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The word used in REST and in the database.
     #[must_use]

@@ -36,7 +36,7 @@ impl Findings {
     }
 
     pub(super) fn into_report(mut self) -> ConnectReport {
-        for kind in CheckKind::ALL {
+        for &kind in CheckKind::ALL {
             if self.checks.iter().all(|check| check.kind != kind) {
                 self.note(kind, CheckStatus::Skipped, "Not tried, because an earlier check failed");
             }

@@ -99,7 +99,7 @@ pub async fn unnoticed_syncs(builder: LongshoreBuilder, options: PowerOptions) -
     let builder = builder.variable("LONGSHORE_ENCRYPTION_KEY", KEY);
     let recording = Recording::make(&builder, options).await;
     let mut unnoticed = Vec::new();
-    for syncs in Syncs::ALL {
+    for &syncs in Syncs::ALL {
         if !recording.notices(options, syncs).await {
             unnoticed.push(syncs);
         }

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use strum::VariantArray;
 
 use super::trace::Call;
 
 /// The kind of a sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
 pub enum Syncs {
     /// The files of uploads that become blobs.
     BlobFiles,
@@ -25,16 +26,7 @@ pub enum Syncs {
 }
 
 impl Syncs {
-    pub const ALL: [Self; 8] = [
-        Self::BlobFiles,
-        Self::BlobFolders,
-        Self::StoreFolders,
-        Self::UploadFiles,
-        Self::UploadFolder,
-        Self::Database,
-        Self::DatabaseLog,
-        Self::DataFolder,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The kind of a sync of this file or folder, given the files that are `renamed` later. `None` if nothing
     /// acknowledged depends on it.

@@ -62,10 +62,10 @@ fn all() -> Vec<Parameters> {
 fn lists_for_sql_hold_the_actions_that_their_methods_select() {
     let listed = |list: &str| -> Vec<JobAction> {
         let of = |action: &JobAction| list.split(", ").any(|word| word == format!("'{}'", action.as_str()));
-        JobAction::ALL.into_iter().filter(of).collect()
+        JobAction::ALL.iter().copied().filter(of).collect()
     };
     let with = |is: fn(JobAction) -> bool| -> Vec<JobAction> {
-        JobAction::ALL.into_iter().filter(|action| is(*action)).collect()
+        JobAction::ALL.iter().copied().filter(|action| is(*action)).collect()
     };
     assert_eq!(listed(job_actions!(is_evaluation)), with(JobAction::is_evaluation));
     assert_eq!(listed(job_actions!(is_pausable)), with(JobAction::is_pausable));
@@ -75,7 +75,7 @@ fn lists_for_sql_hold_the_actions_that_their_methods_select() {
 
 #[test]
 fn the_word_of_an_action_is_its_serialised_form() {
-    for action in JobAction::ALL {
+    for &action in JobAction::ALL {
         assert_eq!(serde_json::to_value(action).unwrap(), action.as_str());
     }
 }
