@@ -34,7 +34,7 @@ test.describe("mirrors", () => {
     await push("other", { host: longshore.host, name: "team/website:1.1-dev", user: longshore.admin });
 
     await signIn(page, longshore.admin, "/repositories/team/website/mirrors");
-    await expect(page.getByRole("heading", { name: "There is no mirror here" })).toBeVisible();
+    await expect(page.getByRole("heading", { name: "No mirrors" })).toBeVisible();
     await screenshot(page, "mirrors-empty");
     await page.getByRole("button", { name: "New mirror" }).click();
     const dialog = page.getByRole("dialog", { name: "New mirror" });
@@ -172,12 +172,12 @@ test.describe("mirrors", () => {
     await signIn(page, longshore.admin);
     await open(page, "/repositories/team/a%2Fb%2Fc%2Fd%2Fe/mirrors");
     await page.getByRole("button", { name: "New mirror" }).click();
-    await expect(page.getByText("Bring tags of another registry into team/a/b/c/d/e")).toBeVisible();
+    await expect(page.getByText("Pull tags from another registry into team/a/b/c/d/e")).toBeVisible();
     await page.reload();
     await hydrated(page);
     await expect(page.getByRole("dialog", { name: "New mirror" })).toBeVisible();
     await page.getByRole("link", { name: "Close" }).click();
-    await expect(page.getByRole("heading", { name: "There is no mirror here" })).toBeVisible();
+    await expect(page.getByRole("heading", { name: "No mirrors" })).toBeVisible();
     await page.goBack();
     await expect(page.getByRole("dialog", { name: "New mirror" })).toBeVisible();
   });
@@ -198,8 +198,8 @@ test.describe("mirrors", () => {
     const question = page.getByRole("dialog", { name: "Delete the mirror" });
     // Its first job ends meanwhile, which must not take the question away.
     await row.getByRole("button", { name: "Delete" }).click();
-    await expect(question).toContainText("Those that are here stay");
+    await expect(question).toContainText("Tags already mirrored are kept");
     await question.getByRole("button", { name: "Delete" }).click();
-    await expect(page.getByRole("heading", { name: "There is no mirror here" })).toBeVisible();
+    await expect(page.getByRole("heading", { name: "No mirrors" })).toBeVisible();
   });
 });

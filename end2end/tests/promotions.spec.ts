@@ -14,7 +14,7 @@ test.describe("a promotion policy", () => {
 
     await signIn(page, user, "/repositories/dev/website");
     await page.getByRole("link", { name: "Promotions" }).click();
-    await expect(page.getByRole("heading", { name: "No promotion policy leads from here" })).toBeVisible();
+    await expect(page.getByRole("heading", { name: "No promotion policies from this repository" })).toBeVisible();
     await page.getByRole("button", { name: "New promotion policy" }).click();
     const dialog = page.getByRole("dialog", { name: "New promotion policy" });
 
@@ -119,7 +119,7 @@ test.describe("a promotion policy", () => {
       await open(page, "/repositories/dev/website/promotions");
       await page.getByRole("button", { name: "Delete" }).click();
       await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-      await expect(page.getByRole("heading", { name: "No promotion policy leads from here" })).toBeVisible();
+      await expect(page.getByRole("heading", { name: "No promotion policies from this repository" })).toBeVisible();
     });
   });
 

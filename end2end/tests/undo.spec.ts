@@ -18,7 +18,7 @@ test.describe("what was lost", () => {
       await page.getByLabel("Choose 1.0").check();
       await page.getByRole("button", { name: "Delete the chosen tags" }).click();
       await page.getByRole("dialog").getByRole("button", { name: "Delete the chosen tags" }).click();
-      await expect(page.getByRole("heading", { name: "There is no tag yet" })).toBeVisible();
+      await expect(page.getByRole("heading", { name: "No tags yet" })).toBeVisible();
       await page.getByRole("link", { name: "Deleted tags" }).click();
       await expect(page).toHaveURL("/repositories/attic/box/deleted-tags");
       await screenshot(page, "tags-deleted");

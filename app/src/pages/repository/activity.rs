@@ -10,11 +10,10 @@ use crate::{
     server::activity,
 };
 
-/// The tab.
 pub(super) const TAB: RepositoryTab =
     RepositoryTab::new("Activity", Route::new("activity", || RepositoryActivity().into_any()));
 
-/// What happened in the repository, newest first.
+/// The activity of the repository, newest first.
 #[component]
 pub fn RepositoryActivity() -> impl IntoView {
     let here = use_repository();

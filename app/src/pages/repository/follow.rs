@@ -1,4 +1,4 @@
-//! Keeping what a page shows up to date while somebody looks at it.
+//! Keeps an open page up to date: it follows server-sent events and reloads when one of them matters to the page.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -15,14 +15,14 @@ use crate::{
     session::use_session,
 };
 
-/// Many changes at once are read as one.
+/// Changes within this time cause a single reload.
 const GATHER: Duration = Duration::from_millis(700);
-/// A list about everything changes all the time on a busy server, and is expensive to read; what is set up may be
-/// anything anywhere.
+/// The same for lists of the whole server, which change all the time on a busy server and are expensive to load, and
+/// for [`Event::Settings`], which does not say what was changed.
 const GATHER_SLOWLY: Duration = Duration::from_secs(3);
 
-/// Calls `reload` soon after something happened in the repository that matters to the page. Answers
-/// whether the connection is lost.
+/// Calls `reload` soon after an event in the repository that matters to the page. Returns whether the connection is
+/// lost.
 pub(crate) fn follow_repository(
     name: Memo<String>,
     matters: impl Fn(&Event) -> bool + 'static,
@@ -32,8 +32,8 @@ pub(crate) fn follow_repository(
     follow_and_reload(address, matters, reload)
 }
 
-/// Calls `reload` some seconds after something happened on the server that matters to a list about everything. Who is
-/// not signed in may not follow that. Answers whether the connection is lost.
+/// Calls `reload` a few seconds after an event anywhere on the server that matters to the page. Anonymous users may not
+/// follow the whole server, so nothing is followed for them. Returns whether the connection is lost.
 pub(crate) fn follow_everything(
     matters: impl Fn(&Event) -> bool + 'static,
     reload: impl Fn() + Copy + 'static,
@@ -45,8 +45,7 @@ pub(crate) fn follow_everything(
     follow_gathered(address, GATHER_SLOWLY, matters, reload)
 }
 
-/// Calls `reload` soon after something was told at an address that matters to the page. Answers whether the
-/// connection is lost.
+/// Calls `reload` soon after an event from `address` that matters to the page. Returns whether the connection is lost.
 pub(crate) fn follow_and_reload(
     address: impl Fn() -> Option<String> + 'static,
     matters: impl Fn(&Event) -> bool + 'static,
@@ -69,7 +68,7 @@ fn follow_gathered(
         }
     };
     follow(address, move |news| match news {
-        // What changed between the page and its stream, or while that was lost, was not told.
+        // Changes between rendering the page and opening its stream, or during an interruption, were not sent.
         News::Opened => within(gather),
         News::Event(event) if matters(&event) => within(match event {
             Event::Settings => GATHER_SLOWLY,
@@ -88,12 +87,12 @@ pub(crate) fn changes_tags(event: &Event) -> bool {
     }
 }
 
-/// As [`changes_tags`], or whether something was set up otherwise.
+/// As [`changes_tags`], and whether settings changed: policies, mirrors, remotes, repositories.
 pub(crate) fn changes_anything(event: &Event) -> bool {
     changes_tags(event) || *event == Event::Settings
 }
 
-/// Tells whether a job has begun or ended since it was told of the last time.
+/// Returns a function that tells whether the status of a job has changed since it was last called with that job.
 pub(crate) fn turns() -> impl Fn(&Job) -> bool {
     let seen = StoredValue::new(HashMap::new());
     move |job| {
@@ -105,11 +104,10 @@ pub(crate) fn turns() -> impl Fn(&Job) -> bool {
     }
 }
 
-/// Waits until the changes are gathered, and until nobody is answering a question about what is
-/// shown, or entering something there: reading anew would take it away.
+/// Reloads after `gather`, but not while a dialog is open or a form has unsaved input, which a reload would discard.
 fn wait(due: StoredValue<Option<Duration>>, gather: Duration, reload: impl Fn() + Copy + 'static) {
     let then = move || {
-        // The page may have been left meanwhile.
+        // The user may have left the page in the meantime.
         let Some(Some(_)) = due.try_get_value() else { return };
         if document().query_selector("dialog:modal").ok().flatten().is_some() || is_filled(None) {
             return wait(due, gather, reload);

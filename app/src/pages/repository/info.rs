@@ -1,4 +1,4 @@
-//! The Info tab: how to pull, what it is about, what flows through it, what came last.
+//! The Info tab: pull command, description, figures and recent tags.
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
@@ -17,10 +17,9 @@ use crate::{
     server::tags,
 };
 
-/// The tab; it is the first page of a repository.
 pub(super) const TAB: RepositoryTab = RepositoryTab::new("Info", Route::new("", || Info().into_any()));
 
-/// How many of the newest tags are shown.
+/// The number of tags under *Recent tags*.
 const RECENT: u32 = 5;
 
 /// The first page of a repository.
@@ -48,7 +47,7 @@ pub fn Info() -> impl IntoView {
     }
 }
 
-/// How to pull the newest tag, or how to push the first.
+/// The command that pulls the newest tag, or the commands that push the first one.
 #[component]
 fn Pull(newest: Option<String>) -> impl IntoView {
     let image = format!("{}/{}", registry_host(), use_repository().name.get_untracked());
@@ -58,8 +57,8 @@ fn Pull(newest: Option<String>) -> impl IntoView {
         }
         .into_any(),
         None => view! {
-            <EmptyState title="There is no tag yet">
-                <p>"Push the first one, IMAGE being an image that you have:"</p>
+            <EmptyState title="No tags yet">
+                <p>"To push the first one, replace IMAGE with the name of a local image:"</p>
                 <Commands
                     text=format!("docker tag IMAGE {image}:1.0\ndocker push {image}:1.0")
                     label="Copy the commands"
@@ -100,7 +99,7 @@ fn About(summary: RepositorySummary) -> impl IntoView {
     }
 }
 
-/// How much of what the repository holds is held by others as well; nothing to say where it is empty.
+/// How many of the repository's bytes are shared with other repositories; `None` if it is empty.
 fn shared_with(total: u64, unique: Option<u64>) -> Option<String> {
     if total == 0 {
         return None;

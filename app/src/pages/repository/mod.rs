@@ -1,4 +1,4 @@
-//! One repository: the frame with its tabs, and a page for each of them.
+//! The pages of a repository: a frame with tabs, and a page for each tab.
 
 mod activity;
 mod follow;
@@ -37,20 +37,19 @@ use crate::{
 };
 use tab::RepositoryTab;
 
-/// The tabs, in their order.
+/// The tabs, in the order of display.
 const TABS: &[RepositoryTab] =
     &[info::TAB, tags::TAB, promotions::TAB, mirrors::TAB, permissions::TAB, activity::TAB, settings::TAB];
 
-/// The frame with the tabs in it.
+/// The route of the frame; the routes of the tabs are nested in it.
 pub(super) const PAGE: Route = Route::new("/repositories/:namespace/:name", || RepositoryFrame().into_any())
     .around(|| TABS.iter().flat_map(RepositoryTab::pages).collect());
 
-/// The repository that the page is about; context of everything in its frame.
+/// The current repository, provided as context by [`RepositoryFrame`].
 #[derive(Clone, Copy)]
 pub struct RepositoryPage {
-    /// `namespace/name`, as the address says.
+    /// `namespace/name`, from the address.
     pub name: Memo<String>,
-    /// What there is to say about it.
     pub summary: Resource<Answer<RepositorySummary>>,
     changes: RwSignal<usize>,
 }
@@ -62,34 +61,34 @@ impl RepositoryPage {
         self.name.with(|name| paths::below(name, page))
     }
 
-    /// The same, outside of what follows changes.
+    /// As [`Self::path`], without subscribing to changes of the name.
     #[must_use]
     pub fn path_untracked(self, page: &str) -> String {
         self.name.with_untracked(|name| paths::below(name, page))
     }
 
-    /// Grows with each change; a part of the source of every resource about the repository.
+    /// A counter of changes. Resources about the repository depend on it, so that they are reloaded.
     #[must_use]
     pub fn changes(self) -> usize {
         self.changes.get()
     }
 
-    /// Says that something about the repository was changed, so that what is shown is read anew.
+    /// Reports a change of the repository, so that its resources are reloaded.
     pub fn changed(self) {
         self.changes.update(|changes| *changes += 1);
     }
 }
 
-/// The repository that the page is about.
+/// The current repository.
 ///
 /// # Panics
-/// Outside of [`RepositoryFrame`].
+/// Outside [`RepositoryFrame`].
 #[must_use]
 pub fn use_repository() -> RepositoryPage {
     use_context().expect("a repository's frame is around its pages")
 }
 
-/// Which tags cannot be moved, where some cannot.
+/// Which tags are immutable, if any.
 fn immutable_badge(immutable: &ImmutableTags) -> Option<impl IntoView + use<>> {
     let words = match immutable {
         ImmutableTags::Off => return None,
@@ -99,7 +98,7 @@ fn immutable_badge(immutable: &ImmutableTags) -> Option<impl IntoView + use<>> {
     Some(view! { <Badge>{words}</Badge> })
 }
 
-/// The name of the repository in the page's address.
+/// The full name of the repository in the address.
 pub(crate) fn repository_in_address() -> Memo<String> {
     let params = use_params_map();
     Memo::new(move |_| {
@@ -110,8 +109,8 @@ pub(crate) fn repository_in_address() -> Memo<String> {
     })
 }
 
-/// The heading and the tabs around the pages of a repository. What cannot be read explains itself
-/// on the page inside, once.
+/// The heading and the tabs around the pages of a repository. If the repository cannot be loaded, only the page inside
+/// shows the error, so that it appears once.
 #[component]
 pub fn RepositoryFrame() -> impl IntoView {
     let name = repository_in_address();

@@ -1,4 +1,4 @@
-//! The Permissions tab: who may do what, in plain words.
+//! The Permissions tab: the rights of the owner, administrators and everybody else.
 
 use leptos::prelude::*;
 use longshore_model::{RepositoryState, Visibility};
@@ -9,11 +9,10 @@ use crate::{
     routes::Route,
 };
 
-/// The tab.
 pub(super) const TAB: RepositoryTab =
     RepositoryTab::new("Permissions", Route::new("permissions", || Permissions().into_any()));
 
-/// Who may do what with the repository.
+/// A table of the rights on the repository.
 #[component]
 pub fn Permissions() -> impl IntoView {
     let here = use_repository();
@@ -41,7 +40,7 @@ pub fn Permissions() -> impl IntoView {
                     (true, false) => "You may do everything here that its state allows.",
                     (false, _) => "You may pull.",
                 }}
-                " A policy acts with the right of whoever set it up, so who pushes here needs no right on its target."
+                " A policy acts with the rights of the user who set it up, so users who push here need no rights on its target."
             </p>
         </Loaded>
     }
@@ -54,7 +53,7 @@ fn owner(namespace: &str) -> String {
 fn everybody(visibility: Visibility) -> &'static str {
     match visibility {
         Visibility::Public => "Pull, and see tags and policies; signed in or not.",
-        Visibility::Private => "Nothing; they do not learn that it exists.",
+        Visibility::Private => "Nothing; they cannot see that it exists.",
     }
 }
 
@@ -62,10 +61,10 @@ fn state_note(state: RepositoryState) -> Option<&'static str> {
     match state {
         RepositoryState::Normal => None,
         RepositoryState::ReadOnly => {
-            Some("The repository is read only: nobody may push, move or delete tags now.")
+            Some("The repository is read-only: nobody may push, move or delete tags.")
         }
         RepositoryState::Mirror => Some(
-            "The repository is a mirror: only its own pull mirrors push, move or delete tags, administrators included.",
+            "The repository is a mirror: only its pull mirrors may push, move or delete tags. This applies to administrators too.",
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! A policy or a mirror in the list of its repository: what is the same for both.
+//! The row of a policy or mirror in the lists of its repository: the parts that both have.
 
 use leptos::prelude::*;
 use longshore_model::policy::PolicyCommon;
@@ -10,14 +10,15 @@ use crate::{
     server::Answer,
 };
 
-/// What one can do with a policy from its row. Cheap to copy.
+/// The actions of a row. Cheap to copy.
 #[derive(Clone, Copy)]
 pub(super) struct PolicyActions {
     switch: Call<bool, ()>,
     delete: Call<(), ()>,
 }
 
-/// Has a policy switched on or off by `switch` and deleted by `delete`; `deleted` is said after that.
+/// The actions of a row: `switch` enables or disables the policy and `delete` deletes it, after which the notice
+/// `deleted` is shown.
 pub(super) fn use_policy_actions<S, D>(
     switch: impl Fn(bool) -> S + Send + Sync + 'static,
     delete: impl Fn() -> D + Send + Sync + 'static,
@@ -38,22 +39,20 @@ where
     }
 }
 
-/// The row: the policy's own cells, its switch, and what else one can do with it.
+/// A row: cells of the policy, then its switch and its buttons.
 #[component]
 pub(super) fn PolicyRow<'policy>(
-    /// The policy.
     policy: &'policy PolicyCommon,
-    /// What one can do with it.
     actions: PolicyActions,
-    /// What it is called in the middle of a sentence: "the policy to qa/website".
+    /// The name of the policy within a sentence: "the policy to qa/website".
     label: String,
-    /// The question before it is deleted.
+    /// The title of the dialog that confirms the deletion.
     question: String,
-    /// What deleting it means.
+    /// The consequences of the deletion.
     loss: &'static str,
-    /// Where it is changed; nothing where the reader may not change it.
+    /// The address of the edit dialog; `None` if the user may not edit the policy.
     edit: Option<String>,
-    /// Buttons before these.
+    /// More buttons, shown before *Edit* and *Delete*.
     #[prop(optional)]
     buttons: Option<AnyView>,
     /// The cells before the switch.

@@ -1,4 +1,4 @@
-//! The field that picks the repository which tags go to.
+//! The field that selects the target repository of a promotion.
 
 use leptos::prelude::*;
 use longshore_model::{PageRequest, repository::RepositoryFilter};
@@ -8,24 +8,20 @@ use crate::{
     server::repositories,
 };
 
-/// How many repositories are suggested.
+/// The maximum number of suggested repositories.
 const SUGGESTED: u32 = 8;
 
-/// Finds a repository that the reader may write to by a part of its name; its whole name may be
-/// typed as well.
+/// Suggests repositories that the user may write to, found by a part of their name; any other name can be entered too.
 #[component]
 pub(crate) fn TargetField(
-    /// The repository that the tags come from, which is no target.
+    /// The source repository, which is not suggested.
     #[prop(into)]
     source: Signal<String>,
-    /// The target, as typed.
     value: RwSignal<String>,
-    /// What is wrong with it.
-    #[prop(into)]
-    error: Signal<Option<String>>,
+    #[prop(into)] error: Signal<Option<String>>,
 ) -> impl IntoView {
     let sought = RwSignal::new(None::<String>);
-    // An answer to what was typed before comes to nothing, even where it is the later one.
+    // The response to an earlier search is discarded, even if it arrives last.
     let found = in_browser(move || {
         let search = sought.get();
         async move {
@@ -33,7 +29,7 @@ pub(crate) fn TargetField(
             repositories(filter, PageRequest::first(SUGGESTED)).await.ok()
         }
     });
-    // Until the answer to a change of the text is here, what fits of the last one is shown.
+    // Until the response to the latest text arrives, the previous suggestions that match it are shown.
     let options = Signal::derive(move || {
         let (page, typed) = (found.get().flatten(), value.get());
         let names = page.iter().flat_map(|page| &page.items).map(|found| found.repository.name.to_string());

@@ -1,4 +1,4 @@
-//! Mirrors, and *Connect*: what the tab and its dialogs ask of the server.
+//! Server functions of the Mirrors tab and its dialogs, including *Connect*.
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
@@ -13,7 +13,7 @@ use crate::server::Answer;
 #[cfg(feature = "ssr")]
 use crate::server::{asked, repository};
 
-/// The mirrors of a repository, both directions.
+/// The push and pull mirrors of a repository.
 #[server(input = Json)]
 pub(super) async fn mirrors(repository_name: String) -> Answer<Vec<policy::Mirror>> {
     let (admin, actor) = asked()?;
@@ -27,14 +27,14 @@ pub(super) async fn mirror(repository_name: String, id: PolicyId) -> Answer<poli
     Ok(admin.mirror(&actor, &repository(&repository_name)?, id).await?)
 }
 
-/// Tests exactly these settings against the real registry.
+/// Tests the given settings against the remote registry (semantics 27).
 #[server(input = Json)]
 pub(super) async fn connect(repository_name: String, request: ConnectRequest) -> Answer<ConnectReport> {
     let (admin, actor) = asked()?;
     Ok(admin.connect(&actor, Some(&repository(&repository_name)?), &request).await?)
 }
 
-/// The tags of the repository at the other registry, for the preview of a pull mirror.
+/// The tags of the remote repository, for the preview of a pull mirror.
 #[server(input = Json)]
 pub(super) async fn remote_tags(
     repository_name: String,
@@ -44,7 +44,7 @@ pub(super) async fn remote_tags(
     Ok(admin.remote_tags(&actor, &repository(&repository_name)?, &request).await?)
 }
 
-/// Makes a push mirror, or changes the one that was loaded.
+/// Creates a push mirror, or changes the loaded one.
 #[server(input = Json)]
 pub(super) async fn save_push_mirror(
     repository_name: String,
@@ -63,7 +63,7 @@ pub(super) async fn save_push_mirror(
     Ok(())
 }
 
-/// Makes a pull mirror, or changes the one that was loaded.
+/// Creates a pull mirror, or changes the loaded one.
 #[server(input = Json)]
 pub(super) async fn save_pull_mirror(
     repository_name: String,
@@ -82,7 +82,8 @@ pub(super) async fn save_pull_mirror(
     Ok(())
 }
 
-/// Switches a mirror off, or on as it was loaded: one that has stopped itself since stays off.
+/// Enables or disables a mirror. Enabling fails if the mirror has changed since it was loaded, so that one that has
+/// stopped in the meantime is not restarted by accident.
 #[server(input = Json)]
 pub(super) async fn enable_mirror(repository_name: String, loaded: Loaded, enabled: bool) -> Answer<()> {
     let (admin, actor) = asked()?;
@@ -92,14 +93,14 @@ pub(super) async fn enable_mirror(repository_name: String, loaded: Loaded, enabl
     Ok(())
 }
 
-/// Deletes a mirror; what it copied stays.
+/// Deletes a mirror. The tags that it copied are kept.
 #[server(input = Json)]
 pub(super) async fn delete_mirror(repository_name: String, id: PolicyId) -> Answer<()> {
     let (admin, actor) = asked()?;
     Ok(admin.delete_mirror(&actor, &repository(&repository_name)?, id).await?)
 }
 
-/// Polls a pull mirror now.
+/// Queues a poll of a pull mirror.
 #[server(input = Json)]
 pub(super) async fn sync_now(repository_name: String, id: PolicyId) -> Answer<Job> {
     let (admin, actor) = asked()?;

@@ -1,5 +1,4 @@
-//! Connect: tries exactly what is typed, and remembers for which settings the answer holds
-//! (semantics 27).
+//! *Connect*: tests the settings in the form and remembers which settings the result is valid for (semantics 27).
 
 use leptos::{html, prelude::*};
 use longshore_model::{
@@ -10,18 +9,18 @@ use longshore_model::{
 use super::{calls::connect, input::MirrorInput};
 use crate::{components::focus_first_error, error::AppError, pages::connection::Findings, server::Answer};
 
-/// The last attempt to connect, and whether it says anything about what is typed now. Cheap to copy.
+/// The last attempt to connect, and whether its result applies to the current settings of the form. Cheap to copy.
 #[derive(Clone, Copy)]
 pub(super) struct Trial {
-    /// What is typed now.
+    /// The current settings of the form.
     request: Memo<ConnectRequest>,
-    /// The settings that were proved when the mirror was saved.
+    /// The settings of the saved mirror, which were tested when it was saved.
     proved: StoredValue<Option<ConnectRequest>>,
     attempt: Action<(String, ConnectRequest), (ConnectRequest, Answer<ConnectReport>)>,
 }
 
 impl Trial {
-    /// Nothing was tried yet; what is typed is good where it is that of a saved mirror.
+    /// No attempt yet. The settings of a saved mirror count as tested.
     pub(super) fn new(input: MirrorInput, is_saved: bool) -> Self {
         let request = Memo::new(move |_| input.request());
         let attempt = Action::new(|(repository, request): &(String, ConnectRequest)| {
@@ -39,7 +38,7 @@ impl Trial {
         Self { request, proved: StoredValue::new(is_saved.then(|| request.get_untracked())), attempt }
     }
 
-    /// Tries what is typed.
+    /// Tests the current settings.
     pub(super) fn connect(self, repository: String) {
         self.attempt.dispatch((repository, self.request.get_untracked()));
     }
@@ -48,7 +47,7 @@ impl Trial {
         self.attempt.pending()
     }
 
-    /// What is typed, where the registry can be used like this.
+    /// The current settings, if they were tested and the registry can be used with them.
     pub(super) fn usable(self) -> Option<ConnectRequest> {
         let request = self.request.get();
         let proved = self.proved.with_value(|proved| proved.as_ref() == Some(&request));
@@ -60,20 +59,20 @@ impl Trial {
         (proved || tried()).then_some(request)
     }
 
-    /// What is wrong with the fields, as the last attempt found.
+    /// The errors that the last attempt found in single fields.
     pub(super) fn field_errors(self) -> Vec<FieldError> {
         self.attempt
             .value()
             .with(|attempt| attempt.as_ref().map(|(_, answer)| errors(answer)).unwrap_or_default())
     }
 
-    /// Why the attempt could not even be made.
+    /// Why the last request to connect was refused.
     pub(super) fn problem(self) -> Option<AppError> {
         self.attempt.value().with(|attempt| attempt.as_ref()?.1.as_ref().err().cloned())
     }
 }
 
-/// What an answer says about single fields.
+/// The errors in single fields: failed checks of a report, or the field errors of a refused request.
 fn errors(answer: &Answer<ConnectReport>) -> Vec<FieldError> {
     let failed = |check: &&Check| check.status == CheckStatus::Failed;
     match answer {
@@ -89,7 +88,7 @@ fn errors(answer: &Answer<ConnectReport>) -> Vec<FieldError> {
     }
 }
 
-/// What the last attempt found, as long as nothing of what it tried was changed.
+/// The report of the last attempt, until the settings are changed.
 #[component]
 pub(super) fn TrialFindings(trial: Trial) -> impl IntoView {
     let found = move || {
@@ -105,7 +104,7 @@ pub(super) fn TrialFindings(trial: Trial) -> impl IntoView {
             }
         })
     };
-    // What follows stands below, perhaps out of sight.
+    // The rest of the form appears below, perhaps outside the viewport.
     let place = NodeRef::<html::Div>::new();
     Effect::new(move |_| {
         if trial.attempt.value().with(|attempt| matches!(attempt, Some((_, Ok(report))) if report.usable)) {
@@ -129,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failed_checks_stand_beside_their_fields() {
+    fn failed_checks_are_shown_beside_their_fields() {
         let check = |status, field: Option<&str>| Check {
             kind: CheckKind::Credentials,
             status,

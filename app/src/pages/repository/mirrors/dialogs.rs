@@ -1,4 +1,4 @@
-//! The dialogs that make and change a mirror: what they need before the form can be shown.
+//! The dialogs that create and edit a mirror: routes, and loading the data that the form needs.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
@@ -12,16 +12,14 @@ use crate::{
     server::{Answer, administered_repository, all_remotes},
 };
 
-/// What the form is made of.
+/// The data that the form needs.
 type Parts = (RepositorySummary, Vec<Remote>, Option<Mirror>);
 
-/// The dialog that makes a mirror.
 pub(super) const NEW: Route = Route::new("new", || NewMirror().into_any());
 
-/// The dialog that changes a mirror.
 pub(super) const EDIT: Route = Route::new(":id/edit", || EditMirror().into_any());
 
-/// Makes a mirror.
+/// The dialog that creates a mirror.
 #[component]
 pub fn NewMirror() -> impl IntoView {
     let here = use_repository();
@@ -34,7 +32,7 @@ pub fn NewMirror() -> impl IntoView {
     }
 }
 
-/// Changes a mirror.
+/// The dialog that edits a mirror.
 #[component]
 pub fn EditMirror() -> impl IntoView {
     let here = use_repository();

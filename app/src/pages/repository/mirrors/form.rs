@@ -1,4 +1,4 @@
-//! The form of a mirror: the connection first, which Connect has to prove, then what is copied.
+//! The form of a mirror: first the connection, which *Connect* must test, then the rules or patterns.
 
 use leptos::prelude::*;
 use longshore_model::{
@@ -29,18 +29,18 @@ use crate::{
     server::{Answer, preview_facts},
 };
 
-/// The fields that show what is wrong with them.
+/// The fields that show their own errors.
 const FIELDS: &[&str] =
     &["remote", "username", "password", "proxy", "rules", "tagTemplate", "patterns", "interval"];
 
-/// Fills in a new mirror, or changes an existing one.
+/// The form that creates or edits a mirror.
 #[component]
 pub(super) fn MirrorForm(
-    /// The repository of this server.
+    /// The local repository.
     summary: RepositorySummary,
-    /// The remotes that the reader may use.
+    /// The remotes that the user may use.
     remotes: Vec<Remote>,
-    /// The mirror that is changed.
+    /// The mirror to edit; `None` for a new one.
     before: Option<Mirror>,
 ) -> impl IntoView {
     let here = use_repository();
@@ -80,12 +80,12 @@ pub(super) fn MirrorForm(
     };
     let overwrite = move |newer| {
         loaded.update(|loaded| *loaded = loaded.map(|loaded| Loaded { version: newer, ..loaded }));
-        // Whether it acts stands in no field: what somebody else made of that meanwhile stays.
+        // The form has no field for `enabled`, so a concurrent change of it is kept.
         input.enabled.set(None);
         submit(how.get_untracked());
     };
-    // Listed once for each connection that was proved, and here alone: a page without script does
-    // not wait for another registry.
+    // Listed once per tested connection, and only in the browser: rendering on the server must not wait for another
+    // registry.
     let listed = in_browser(move || {
         let wanted = usable.get().filter(|request| request.direction == Direction::Pull);
         async move { Some(remote_tags(here.name.get_untracked(), wanted?).await) }
@@ -97,7 +97,7 @@ pub(super) fn MirrorForm(
         preview.is_some_and(|preview| !preview.collisions.is_empty())
     });
     let connected = Memo::new(move |_| usable.with(Option::is_some));
-    // Enter does what comes next: it connects, and then it saves.
+    // Enter takes the next step: connect first, then save.
     let send = move || if connected.get_untracked() { submit(Save::Future) } else { connect() };
     let back = here.path_untracked(TAB.path());
     let (cancel, local) = (back.clone(), StoredValue::new(name.clone()));
@@ -123,7 +123,7 @@ pub(super) fn MirrorForm(
                 fallback=move || view! {
                     <div class="form-actions">
                         <ButtonLink dialog=true href=cancel.clone()>"Cancel"</ButtonLink>
-                        <p class="hint">"The mirror can be saved once Connect has found that the registry can be used like this."</p>
+                        <p class="hint">"Connect successfully to enable Save."</p>
                     </div>
                 }
             >
@@ -141,19 +141,19 @@ pub(super) fn MirrorForm(
     }
 }
 
-/// Which way images flow.
+/// The choice of the mirror's direction.
 #[component]
 fn Directions(input: MirrorInput, repository: String) -> impl IntoView {
     let choices = vec![
         Choice::new(PULL, "Pull from remote registry")
-            .with_hint(format!("Bring tags of another registry into {repository}")),
+            .with_hint(format!("Pull tags from another registry into {repository}")),
         Choice::new(PUSH, "Push to remote registry")
-            .with_hint(format!("Send tags of {repository} to another registry")),
+            .with_hint(format!("Push tags from {repository} to another registry")),
     ];
     view! { <Choices name="direction" legend="Mirror direction" value=input.direction choices=choices/> }
 }
 
-/// Whether all that can be judged here is right; what is missing shows itself from now on.
+/// Whether the fields that the browser can validate are valid. From now on, missing values are marked.
 fn complete(input: MirrorInput) -> bool {
     match input.direction() {
         Direction::Push => input.rules.insist() && input.template.with(|typed| read_template(typed)).is_ok(),
@@ -163,7 +163,6 @@ fn complete(input: MirrorInput) -> bool {
     }
 }
 
-/// Saves what stands in the form.
 fn save_mirror(
     repository: String,
     input: MirrorInput,
@@ -175,7 +174,7 @@ fn save_mirror(
         match (direction, pull) {
             (Direction::Pull, Some(draft)) => save_pull_mirror(repository, loaded, draft, how).await,
             (Direction::Push, _) => save_push_mirror(repository, loaded, push, how).await,
-            // Not reached: an incomplete form is not saved.
+            // Unreachable: an incomplete form is not saved.
             (Direction::Pull, None) => Ok(()),
         }
     }

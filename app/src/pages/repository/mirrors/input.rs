@@ -1,4 +1,4 @@
-//! What is typed in a mirror's form, and the drafts that are made of it.
+//! The state of a mirror's form, and the drafts built from it.
 
 use leptos::prelude::*;
 use longshore_model::{
@@ -11,20 +11,18 @@ use longshore_model::{
 
 use crate::{components::RulesInput, pages::connection::ConnectionInput};
 
-/// The units of time in which one says how often a mirror polls: word, label, seconds.
+/// The units of the sync interval: value, label, seconds.
 pub(super) const UNITS: [(&str, &str, u32); 3] =
     [("minutes", "minutes", 60), ("hours", "hours", 3_600), ("days", "days", 86_400)];
 
-/// The word for *pull* in the form.
 pub(super) const PULL: &str = "pull";
-/// The word for *push* in the form.
 pub(super) const PUSH: &str = "push";
 
-/// A mirror as it stands in its form. Cheap to copy.
+/// The fields of a mirror's form. Cheap to copy.
 #[derive(Clone, Copy)]
 pub(super) struct MirrorInput {
     pub(super) direction: RwSignal<String>,
-    /// The identifier of a saved remote; empty: the connection that is typed.
+    /// The identifier of a saved remote; empty for the new connection in `connection`.
     pub(super) saved: RwSignal<String>,
     pub(super) connection: ConnectionInput,
     pub(super) namespace: RwSignal<String>,
@@ -32,24 +30,24 @@ pub(super) struct MirrorInput {
     pub(super) referrers: RwSignal<bool>,
     /// Whether non-distributable layers are mirrored too (semantics 43).
     pub(super) foreign_layers: RwSignal<bool>,
-    /// Whether it acts; none leaves that as it is.
+    /// `None` leaves the stored value unchanged.
     pub(super) enabled: RwSignal<Option<bool>>,
-    // Push alone.
+    // Push mirrors only.
     pub(super) rules: RulesInput,
     pub(super) template: RwSignal<String>,
     pub(super) overwrite: RwSignal<bool>,
-    // Pull alone.
+    // Pull mirrors only.
     pub(super) patterns: RwSignal<String>,
     pub(super) every: RwSignal<String>,
     pub(super) unit: RwSignal<String>,
-    /// `true` or `false`: whether this mirror alone may write to the repository (semantics 18).
+    /// `true` or `false`: whether only pull mirrors may write to the repository (semantics 18).
     pub(super) exclusive: RwSignal<String>,
-    /// Whether that holds already, by this mirror or another one.
+    /// Whether that is already the state of the repository.
     was_exclusive: bool,
 }
 
 impl MirrorInput {
-    /// An empty form, pull first; an empty repository becomes one that mirrors alone write to.
+    /// The form of a new mirror. It suggests a pull mirror, and exclusive writes if the repository is empty.
     pub(super) fn new(here: &RepositorySummary) -> Self {
         let text = |text: &str| RwSignal::new(text.to_owned());
         let was_exclusive = here.repository.state == RepositoryState::Mirror;
@@ -74,7 +72,7 @@ impl MirrorInput {
         }
     }
 
-    /// The form of a mirror that is changed.
+    /// The form of an existing mirror.
     pub(super) fn of(mirror: &Mirror, here: &RepositorySummary) -> Self {
         let input = Self::new(here);
         let (direction, remote, repository) = match mirror {
@@ -113,14 +111,14 @@ impl MirrorInput {
         }
     }
 
-    /// Writes a repository's whole name into the two fields.
+    /// Splits a full repository name into the two fields.
     pub(super) fn set_repository(self, whole: &str) {
         let (namespace, name) = whole.split_once('/').unwrap_or(("", whole));
         self.namespace.set(namespace.trim().to_owned());
         self.name.set(name.trim().to_owned());
     }
 
-    /// The repository there. Some registries know names without a namespace.
+    /// The full name of the remote repository. The namespace may be empty, since some registries have none.
     pub(super) fn remote_repository(self) -> String {
         let (namespace, name) = (self.namespace.get(), self.name.get());
         match (namespace.trim(), name.trim()) {
@@ -129,7 +127,7 @@ impl MirrorInput {
         }
     }
 
-    /// What Connect tests: everything that decides whether the registry can be used.
+    /// The request for *Connect*: all settings that affect whether the registry can be used.
     pub(super) fn request(self) -> ConnectRequest {
         let saved = self.saved.get().parse().ok();
         ConnectRequest {
@@ -161,7 +159,7 @@ impl MirrorInput {
         }
     }
 
-    /// The draft of a pull mirror; none where the time between two polls is no number.
+    /// `None` if the sync interval is not a valid number.
     pub(super) fn pull_draft(self) -> Option<PullMirrorDraft> {
         Some(PullMirrorDraft {
             remote: self.remote(),
@@ -175,14 +173,13 @@ impl MirrorInput {
         })
     }
 
-    /// What changes about who may write here. A repository that nobody writes to stays as it is,
-    /// unless it is given to the mirror.
+    /// `None` if the choice does not change the state of the repository; a read-only one then stays read-only.
     fn exclusive(self) -> Option<bool> {
         let exclusive = self.exclusive.get() == "true";
         (exclusive != self.was_exclusive).then_some(exclusive)
     }
 
-    /// The time between two polls.
+    /// `None` if the sync interval is not a valid number.
     pub(super) fn interval_seconds(self) -> Option<u32> {
         let unit = self.unit.get();
         let (.., seconds) = UNITS.into_iter().find(|(word, ..)| *word == unit)?;
@@ -190,7 +187,7 @@ impl MirrorInput {
     }
 }
 
-/// A time between two polls as number and unit, without loss where that can be.
+/// Splits an interval into a number and the largest unit that divides it; seconds below a minute are dropped.
 pub(super) fn interval(seconds: u32) -> (String, &'static str) {
     let whole = |(.., length): &&(&str, &str, u32)| seconds > *length && seconds.is_multiple_of(*length);
     let (word, _, length) = UNITS.iter().rev().find(whole).unwrap_or(&UNITS[0]);
@@ -232,21 +229,21 @@ mod tests {
     }
 
     #[test]
-    fn semantics_18_an_empty_repository_is_offered_to_the_mirror_alone() {
+    fn semantics_18_exclusive_writes_are_suggested_for_an_empty_repository() {
         Owner::new().with(|| {
             assert_eq!(MirrorInput::new(&here(0)).pull_draft().unwrap().exclusive, Some(true));
             assert_eq!(MirrorInput::new(&here(3)).pull_draft().unwrap().exclusive, None);
             let mut shared = here(3);
             shared.repository.state = RepositoryState::Mirror;
             let input = MirrorInput::new(&shared);
-            assert_eq!(input.pull_draft().unwrap().exclusive, None, "it stays as it is");
+            assert_eq!(input.pull_draft().unwrap().exclusive, None, "the state is unchanged");
             input.exclusive.set("false".to_owned());
             assert_eq!(input.pull_draft().unwrap().exclusive, Some(false));
         });
     }
 
     #[test]
-    fn a_repository_is_named_with_or_without_a_namespace() {
+    fn a_remote_repository_may_lack_a_namespace() {
         Owner::new().with(|| {
             let input = MirrorInput::new(&here(0));
             input.set_repository("qa/website/api");
@@ -258,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn connect_tests_the_saved_remote_or_what_is_typed() {
+    fn connect_tests_the_saved_remote_or_the_new_connection() {
         Owner::new().with(|| {
             let input = MirrorInput::new(&here(0));
             assert!(input.request().remote.is_some());
@@ -267,12 +264,12 @@ mod tests {
             assert_eq!(input.request().remote, None);
             let before = input.request();
             input.direction.set(PUSH.to_owned());
-            assert_ne!(input.request(), before, "another direction needs other rights");
+            assert_ne!(input.request(), before, "the other direction needs other permissions");
         });
     }
 
     #[test]
-    fn the_time_between_two_polls_has_a_unit() {
+    fn an_interval_is_shown_with_a_unit() {
         assert_eq!(interval(1_800), ("30".to_owned(), "minutes"));
         assert_eq!(interval(7_200), ("2".to_owned(), "hours"));
         assert_eq!(interval(172_800), ("2".to_owned(), "days"));

@@ -1,4 +1,4 @@
-//! The list of a repository's mirrors, which follows their runs.
+//! The list of a repository's mirrors, which is updated as they run.
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::Outlet;
@@ -13,7 +13,7 @@ use crate::{
     server::pauses_of,
 };
 
-/// The mirrors of both directions, with the dialogs that make and change them.
+/// The push and pull mirrors, with the dialogs that create and edit them.
 #[component]
 pub fn Mirrors() -> impl IntoView {
     let (here, pauses) = (use_repository(), use_pauses());
@@ -31,7 +31,7 @@ pub fn Mirrors() -> impl IntoView {
     view! {
         <ConnectionNotice lost=lost/>
         <div class="toolbar">
-            <p class="muted">"Mirrors send tags to other registries, or bring tags of other registries in."</p>
+            <p class="muted">"Push mirrors copy tags to other registries; pull mirrors copy tags from them."</p>
             <Awaited
                 resource=here.summary
                 children=move |summary| {
@@ -52,15 +52,15 @@ pub fn Mirrors() -> impl IntoView {
 fn List(mirrors: Vec<Mirror>, pauses: RepositoryPauses) -> impl IntoView {
     if mirrors.is_empty() {
         return Either::Left(view! {
-            <EmptyState title="There is no mirror here">
+            <EmptyState title="No mirrors">
                 <p>
-                    "A push mirror sends each tag that meets its criteria to another registry. A pull mirror looks there for tags regularly and brings them in."
+                    "A push mirror copies each tag that matches its rules to another registry. A pull mirror polls another registry and copies tags from there."
                 </p>
             </EmptyState>
         });
     }
     Either::Right(view! {
-        <Table label="Mirrors" columns=vec!["Mirror", "Copies", "Last run", "Next run", "Enabled", ""]>
+        <Table label="Mirrors" columns=vec!["Mirror", "Rule", "Last run", "Next run", "Enabled", ""]>
             {mirrors
                 .into_iter()
                 .map(|mirror| {

@@ -1,4 +1,4 @@
-//! The Mirrors tab: the mirrors of a repository, and the dialog that makes and changes one.
+//! The Mirrors tab: the push and pull mirrors of a repository, and the dialogs that create and edit one.
 
 mod calls;
 mod connect;
@@ -18,7 +18,6 @@ use leptos::prelude::*;
 use super::tab::RepositoryTab;
 use crate::routes::Route;
 
-/// The tab, with the mirrors of both directions.
 pub(super) const TAB: RepositoryTab = RepositoryTab::new(
     "Mirrors",
     Route::new("mirrors", || list::Mirrors().into_any()).with_dialogs(&[dialogs::NEW, dialogs::EDIT]),

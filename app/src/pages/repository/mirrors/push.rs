@@ -1,4 +1,4 @@
-//! What a push mirror copies, and under which name.
+//! The fields of a push mirror: rules, tag template and options, with a preview.
 
 use leptos::prelude::*;
 use longshore_model::{policy::FOREIGN_LAYERS, view::PreviewFacts};
@@ -11,11 +11,10 @@ use crate::{
     server::Answer,
 };
 
-/// Rules, template, and what they do to the repository's tags.
 #[component]
 pub(super) fn PushFields(
     input: MirrorInput,
-    /// The repository's tags, once they are here.
+    /// The tags of the repository; `None` while they load.
     facts: Signal<Option<Answer<PreviewFacts>>>,
     problem: Signal<Option<AppError>>,
 ) -> impl IntoView {
@@ -35,20 +34,20 @@ pub(super) fn PushFields(
                     <div class="stack">
                         <Checkbox
                             name="referrers"
-                            label="Signatures, SBOMs and attestations go along"
+                            label="Include signatures, SBOMs and attestations"
                             value=input.referrers
                         />
                         <Checkbox
                             name="foreign_layers"
                             label=FOREIGN_LAYERS
                             value=input.foreign_layers
-                            hint="Layers whose licence may forbid sharing them, such as those of Windows base images. They are sent if they are stored here."
+                            hint="Layers whose licence may forbid sharing them, such as those of Windows base images. They are pushed if they are stored here."
                         />
                         <Checkbox
                             name="overwrite"
-                            label="Move tags of that repository that somebody else has set"
+                            label="Overwrite tags that others have pushed to the remote repository"
                             value=input.overwrite
-                            hint="The job records what was overwritten. Without it, such a tag stays and the job fails."
+                            hint="The job records what was overwritten. If cleared, such a tag is kept and the job fails."
                         />
                     </div>
                 </details>

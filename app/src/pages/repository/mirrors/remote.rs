@@ -1,4 +1,4 @@
-//! Which connection a mirror uses: one that is saved, or a new one.
+//! The choice of a mirror's connection: a saved remote or a new connection.
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
@@ -11,13 +11,13 @@ use crate::{
     sentence::sentence,
 };
 
-/// The saved remotes to choose from, and the fields of a new one.
+/// The list of saved remotes, and the fields of a new connection.
 #[component]
 pub(super) fn RemoteFields(
     input: MirrorInput,
-    /// The remotes that the reader may use.
+    /// The remotes that the user may use.
     remotes: Vec<Remote>,
-    /// The mirror that is changed; its remote may be one that the reader may not see.
+    /// The mirror to edit, whose remote the user may not be allowed to see; `None` for a new mirror.
     before: Option<Mirror>,
     errors: FieldErrors,
 ) -> impl IntoView {
@@ -52,15 +52,15 @@ pub(super) fn RemoteFields(
     }
 }
 
-/// A saved connection in short.
+/// A summary of a saved remote.
 #[component]
 fn Saved(remote: Remote, errors: FieldErrors) -> impl IntoView {
     let user = match (remote.username.is_empty(), remote.has_secret) {
-        (true, _) => "nobody: access is anonymous".to_owned(),
+        (true, _) => "none (anonymous access)".to_owned(),
         (false, true) => format!("{}, with the stored password", remote.username),
         (false, false) => format!("{}, without a password", remote.username),
     };
-    // The fields that these are about are not here.
+    // The form of a saved remote has no fields to show these errors beside.
     let elsewhere =
         ["remoteHost", "username", "password", "remoteCA", "proxy"].map(|field| errors.about(field));
     view! {
@@ -70,7 +70,7 @@ fn Saved(remote: Remote, errors: FieldErrors) -> impl IntoView {
                     <code>{remote.url.clone()}</code>
                     <span class="muted">" " {remote.kind.label()}</span>
                 </Fact>
-                <Fact name="Signs in as">{user}</Fact>
+                <Fact name="Username">{user}</Fact>
             </Facts>
             <A href=format!("/remotes/{}", remote.id)>"Change this connection"</A>
             {elsewhere

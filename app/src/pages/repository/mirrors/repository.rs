@@ -1,23 +1,19 @@
-//! The repository at the other registry, in two fields as people read it.
+//! The two fields of the remote repository's name.
 
 use leptos::{html, prelude::*};
 
 use super::input::MirrorInput;
 use crate::sentence::sentence;
 
-/// `namespace / name`. A whole name that is pasted or typed into the first field finds its place.
+/// `namespace / name`. A full name entered in the first field is split.
 #[component]
-pub(super) fn RepositoryFields(
-    input: MirrorInput,
-    /// What is wrong with it.
-    error: Signal<Option<String>>,
-) -> impl IntoView {
+pub(super) fn RepositoryFields(input: MirrorInput, error: Signal<Option<String>>) -> impl IntoView {
     let name = NodeRef::<html::Input>::new();
     let typed_namespace = move |text: String| {
         if text.contains('/') {
             input.set_repository(&text);
             if let Some(name) = name.get_untracked() {
-                // Focusing a field that is on the page cannot fail.
+                // Focusing a field of the page cannot fail.
                 let _ = name.focus();
             }
         } else {
@@ -62,7 +58,7 @@ pub(super) fn RepositoryFields(
                     on:input=move |event| input.name.set(event_target_value(&event))
                 />
             </div>
-            <p class="hint" id="remote-repository-hint">"Leave the namespace empty where the registry has none."</p>
+            <p class="hint" id="remote-repository-hint">"Leave the namespace empty if the registry has none."</p>
             <p class="error" id="remote-repository-error" aria-live="polite">{move || error.get().map(|error| sentence(&error))}</p>
         </div>
     }

@@ -1,4 +1,4 @@
-//! One mirror in the list.
+//! The row of a mirror in the list.
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
@@ -23,7 +23,6 @@ use crate::{
     sentence::sentence,
 };
 
-/// A mirror: where it leads, what it copies, how it last went, and what one can do with it.
 #[component]
 pub(super) fn MirrorRow(mirror: Mirror, held: Option<PauseView>) -> impl IntoView {
     let here = use_repository();
@@ -38,8 +37,8 @@ pub(super) fn MirrorRow(mirror: Mirror, held: Option<PauseView>) -> impl IntoVie
     );
     let is_pull = matches!(mirror, Mirror::Pull { .. });
     let loss = match is_pull {
-        true => "No more tags are brought in. Those that are here stay.",
-        false => "No more tags are sent. Those that were sent stay there.",
+        true => "No more tags are pulled. Tags already mirrored are kept.",
+        false => "No more tags are pushed. Tags already mirrored are kept.",
     };
     let sync = is_pull.then(|| view! { <SyncNow id=id enabled=enabled/> });
     view! {
@@ -67,7 +66,7 @@ pub(super) fn MirrorRow(mirror: Mirror, held: Option<PauseView>) -> impl IntoVie
     }
 }
 
-/// Polls at once, and leads to the job that does.
+/// The button that queues a poll and opens its job.
 #[component]
 fn SyncNow(id: longshore_model::PolicyId, enabled: bool) -> impl IntoView {
     let here = use_repository();
@@ -90,7 +89,7 @@ fn SyncNow(id: longshore_model::PolicyId, enabled: bool) -> impl IntoView {
     }
 }
 
-/// What is copied, as a sentence.
+/// The rules or patterns as a sentence.
 fn copies(mirror: &Mirror) -> impl IntoView + use<> {
     match mirror {
         Mirror::Push { mirror } => Either::Left(view! {
@@ -102,7 +101,7 @@ fn copies(mirror: &Mirror) -> impl IntoView + use<> {
     }
 }
 
-/// That it stopped, and why; what failed.
+/// Why the mirror has stopped, and its last failure.
 fn notes(mirror: &Mirror) -> impl IntoView + use<> {
     let common = mirror.common().clone();
     match mirror {
@@ -113,17 +112,17 @@ fn notes(mirror: &Mirror) -> impl IntoView + use<> {
     }
 }
 
-/// When a pull mirror looks again; a push mirror acts when a tag changes.
+/// The next poll of a pull mirror; a push mirror runs when a tag changes.
 fn next_run(mirror: &Mirror) -> impl IntoView + use<> {
     let idle = !mirror.common().enabled || mirror.common().stopped.is_some();
     match mirror {
-        _ if idle => Either::Left(view! { <span class="muted">"not while it is off"</span> }),
-        Mirror::Push { .. } => Either::Left(view! { <span class="muted">"with the next tag"</span> }),
+        _ if idle => Either::Left(view! { <span class="muted">"not scheduled"</span> }),
+        Mirror::Push { .. } => Either::Left(view! { <span class="muted">"on next push"</span> }),
         Mirror::Pull { mirror } => Either::Right(view! { <TimeUntil at=mirror.next_run_at/> }),
     }
 }
 
-/// How the last run went.
+/// The result of the last run.
 #[component]
 fn Run(run: LastRun) -> impl IntoView {
     let (word, tone) = run_label(run.code);
@@ -136,7 +135,7 @@ fn Run(run: LastRun) -> impl IntoView {
             }}
             {run.at.map(|at| view! { " " <RelativeTime at=at/> })}
         </div>
-        // A failure is told at length beside what the mirror copies.
+        // `notes` shows the details of a failure.
         {(run.code != RunCode::Failed && !run.detail.is_empty())
             .then(|| view! { <p class="row-detail">{sentence(&run.detail)}</p> })}
     }

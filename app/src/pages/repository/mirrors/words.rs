@@ -1,4 +1,4 @@
-//! A mirror in words.
+//! Texts that describe a mirror.
 
 use longshore_model::{
     policy::{Mirror, PullMirror, PushMirror, RunCode},
@@ -9,7 +9,7 @@ use longshore_policy::{Rules, StoredRules};
 use super::input::{UNITS, interval};
 use crate::components::Tone;
 
-/// The other end: `qa-example.com/qa/website`, or that it is not to be seen.
+/// The remote repository, such as `qa-example.com/qa/website`, or [`ANOTHER_REGISTRY`] if the user may not see it.
 pub(super) fn other_end(mirror: &Mirror) -> String {
     let (host, repository) = match mirror {
         Mirror::Push { mirror } => (&mirror.remote_host, mirror.remote_repository.to_string()),
@@ -22,7 +22,7 @@ pub(super) fn other_end(mirror: &Mirror) -> String {
     }
 }
 
-/// The whole mirror: "Push to qa-example.com/qa/website".
+/// The name of the mirror: "Push to qa-example.com/qa/website".
 pub(super) fn title(mirror: &Mirror) -> String {
     match mirror {
         Mirror::Push { .. } => format!("Push to {}", other_end(mirror)),
@@ -30,15 +30,15 @@ pub(super) fn title(mirror: &Mirror) -> String {
     }
 }
 
-/// What a push mirror copies; its template stands behind.
+/// The rules of a push mirror; the tag template follows.
 pub(super) fn pushed(mirror: &PushMirror) -> String {
     match &mirror.rules {
-        StoredRules::Readable(Rules::EveryTag) => "Every tag, copied as".to_owned(),
-        rules => format!("When the {}, copied as", rules.describe()),
+        StoredRules::Readable(Rules::EveryTag) => "Every tag, pushed as".to_owned(),
+        rules => format!("When the {}, pushed as", rules.describe()),
     }
 }
 
-/// How often a pull mirror looks: "every 30 minutes".
+/// The sync interval of a pull mirror: "every 30 minutes".
 pub(super) fn rhythm(mirror: &PullMirror) -> String {
     let (count, unit) = interval(mirror.interval_seconds);
     match count.as_str() {
@@ -56,7 +56,7 @@ pub(super) fn rhythm(mirror: &PullMirror) -> String {
     }
 }
 
-/// What the result of a run is called.
+/// The label and tone of a run's result.
 pub(super) fn run_label(code: RunCode) -> (&'static str, Tone) {
     match code {
         RunCode::Never => ("Never ran", Tone::Neutral),

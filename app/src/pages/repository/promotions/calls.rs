@@ -1,4 +1,4 @@
-//! Promotion policies: what the tab and its dialogs ask of the server.
+//! Server functions of the Promotions tab and its dialogs.
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
@@ -11,21 +11,21 @@ use crate::server::Answer;
 #[cfg(feature = "ssr")]
 use crate::server::{asked, repository};
 
-/// The policies that have the repository as source or as target.
+/// The promotion policies whose source or target is the repository.
 #[server(input = Json)]
 pub(super) async fn promotions(repository_name: String, side: Side) -> Answer<Vec<PromotionPolicy>> {
     let (admin, actor) = asked()?;
     Ok(admin.promotions(&actor, &repository(&repository_name)?, side).await?)
 }
 
-/// One policy.
+/// One promotion policy.
 #[server(input = Json)]
 pub(super) async fn promotion(repository_name: String, id: PolicyId) -> Answer<PromotionPolicy> {
     let (admin, actor) = asked()?;
     Ok(admin.promotion(&actor, &repository(&repository_name)?, id).await?)
 }
 
-/// Makes a policy, or changes the one that was loaded.
+/// Creates a promotion policy, or changes the loaded one.
 #[server(input = Json)]
 pub(super) async fn save_promotion(
     repository_name: String,
@@ -43,7 +43,8 @@ pub(super) async fn save_promotion(
     })
 }
 
-/// Switches a policy off, or on as it was loaded: one that has stopped itself since stays off.
+/// Enables or disables a policy. Enabling fails if the policy has changed since it was loaded, so that one that has
+/// stopped in the meantime is not restarted by accident.
 #[server(input = Json)]
 pub(super) async fn enable_promotion(repository_name: String, loaded: Loaded, enabled: bool) -> Answer<()> {
     let (admin, actor) = asked()?;
@@ -53,7 +54,7 @@ pub(super) async fn enable_promotion(repository_name: String, loaded: Loaded, en
     Ok(())
 }
 
-/// Deletes a policy; what it promoted stays.
+/// Deletes a policy. The tags that it promoted are kept.
 #[server(input = Json)]
 pub(super) async fn delete_promotion(repository_name: String, id: PolicyId) -> Answer<()> {
     let (admin, actor) = asked()?;

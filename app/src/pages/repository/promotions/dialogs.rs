@@ -1,4 +1,4 @@
-//! The dialogs that make and change a promotion policy: what they need before the form can be shown.
+//! The dialogs that create and edit a promotion policy: routes, and loading the data that the form needs.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
@@ -12,13 +12,11 @@ use crate::{
     server::{Answer, administered_repository, preview_facts},
 };
 
-/// The dialog that makes a policy.
 pub(super) const NEW: Route = Route::new("new", || NewPromotion().into_any());
 
-/// The dialog that changes a policy.
 pub(super) const EDIT: Route = Route::new(":id/edit", || EditPromotion().into_any());
 
-/// Makes a policy.
+/// The dialog that creates a policy.
 #[component]
 pub fn NewPromotion() -> impl IntoView {
     let here = use_repository();
@@ -33,7 +31,7 @@ pub fn NewPromotion() -> impl IntoView {
     }
 }
 
-/// Changes a policy.
+/// The dialog that edits a policy.
 #[component]
 pub fn EditPromotion() -> impl IntoView {
     let here = use_repository();
@@ -51,7 +49,7 @@ pub fn EditPromotion() -> impl IntoView {
     }
 }
 
-/// What the preview is made of, for those who may set up a policy here.
+/// The data of the preview. Fails unless the user may set up policies in the repository.
 async fn facts(name: String) -> Answer<PreviewFacts> {
     administered_repository(name.clone()).await?;
     preview_facts(name).await

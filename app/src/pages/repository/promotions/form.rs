@@ -1,4 +1,4 @@
-//! The form of a promotion policy: rules and target on one side, what they would do on the other.
+//! The form of a promotion policy: rules, target and tag template beside a preview of their effect.
 
 use leptos::prelude::*;
 use longshore_model::{
@@ -17,12 +17,11 @@ use crate::{
     pages::repository::{target_field::TargetField, use_repository},
 };
 
-/// Fills in a new policy, or changes an existing one.
+/// The form that creates or edits a policy.
 #[component]
 pub(super) fn PromotionForm(
-    /// The policy that is changed.
+    /// The policy to edit; `None` for a new one.
     existing: Option<PromotionPolicy>,
-    /// What the preview is computed from.
     facts: PreviewFacts,
 ) -> impl IntoView {
     let here = use_repository();
@@ -64,7 +63,7 @@ pub(super) fn PromotionForm(
             every_tag: untrack(|| rules.every_tag()),
             target: target.get_untracked(),
             template: template.get_untracked(),
-            // Whether it acts stands in no field: what somebody else made of that meanwhile stays.
+            // The form has no field for `enabled`, so a concurrent change of it is kept.
             enabled: (!overwrites.get_untracked()).then_some(enabled),
             referrers: referrers.get_untracked(),
         };
@@ -91,7 +90,7 @@ pub(super) fn PromotionForm(
                     <TemplateField label="Tag name in target" value=template problem=problem/>
                     <Checkbox
                         name="referrers"
-                        label="Signatures, SBOMs and attestations go along"
+                        label="Include signatures, SBOMs and attestations"
                         value=referrers
                     />
                 </div>
@@ -107,12 +106,12 @@ pub(super) fn PromotionForm(
     }
 }
 
-/// What is wrong with the target as typed; that there is none, once somebody tried to save.
+/// The error in the target field. An empty or unfinished name is an error only after an attempt to save (`tried`).
 fn target_mistake(target: &str, tried: bool) -> Option<String> {
     match target.trim() {
-        "" if tried => Some("choose the repository that the tags go to".to_owned()),
+        "" if tried => Some("choose the target repository".to_owned()),
         "" => None,
-        // While one types, the namespace comes first, and no name ends with what stands between its parts.
+        // A namespace or a trailing separator is a name that is still being typed.
         name if !tried && (!name.contains('/') || name.ends_with(['/', '.', '_', '-'])) => None,
         name => name.parse::<RepositoryName>().err().map(|error| error.to_string()),
     }
@@ -123,7 +122,7 @@ mod tests {
     use super::target_mistake;
 
     #[test]
-    fn a_target_is_missed_only_when_somebody_tries_to_save() {
+    fn a_target_is_required_only_on_saving() {
         assert_eq!(target_mistake("", false), None);
         assert!(target_mistake("", true).is_some());
         assert_eq!(target_mistake("qa", false), None);

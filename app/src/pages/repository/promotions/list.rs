@@ -1,4 +1,4 @@
-//! The policies that a repository is the source or the target of.
+//! The list of the promotion policies whose source or target is a repository.
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::{components::Outlet, hooks::use_query_map};
@@ -14,7 +14,7 @@ use crate::{
     server::pauses_of,
 };
 
-/// The policies, with the dialogs that make and change them.
+/// The promotion policies, with the dialogs that create and edit them.
 #[component]
 pub fn Promotions() -> impl IntoView {
     let (here, pauses) = (use_repository(), use_pauses());
@@ -31,7 +31,7 @@ pub fn Promotions() -> impl IntoView {
     view! {
         <ConnectionNotice lost=lost/>
         <div class="toolbar">
-            <nav class="segments" aria-label="Which end this repository is">
+            <nav class="segments" aria-label="Role of this repository">
                 <SideLink here=here side=Side::Source chosen=side label="Is source"/>
                 <SideLink here=here side=Side::Target chosen=side label="Is target"/>
             </nav>
@@ -69,18 +69,18 @@ fn List(policies: Vec<PromotionPolicy>, pauses: RepositoryPauses, side: Side) ->
     if policies.is_empty() {
         return Either::Left(view! {
             <EmptyState title=match side {
-                Side::Source => "No promotion policy leads from here",
-                Side::Target => "No promotion policy leads here",
+                Side::Source => "No promotion policies from this repository",
+                Side::Target => "No promotion policies to this repository",
             }>
                 <p>
-                    "A promotion policy copies each tag that meets its criteria into another repository: tags that end with stable from dev/website to qa/website, say."
+                    "A promotion policy copies each tag that matches its rules to another repository, for example tags that end with stable from dev/website to qa/website."
                 </p>
             </EmptyState>
         });
     }
     let (label, end) = match side {
-        Side::Source => ("Promotion policies from here", "Target"),
-        Side::Target => ("Promotion policies that lead here", "Source"),
+        Side::Source => ("Promotion policies from this repository", "Target"),
+        Side::Target => ("Promotion policies to this repository", "Source"),
     };
     Either::Right(view! {
         <Table label=label columns=vec![end, "Policy", "Last promoted", "Enabled", ""]>

@@ -1,4 +1,4 @@
-//! The Promotions tab: the policies that lead from a repository or to it, and the dialogs that make and change one.
+//! The Promotions tab: the promotion policies from and to a repository, and the dialogs that create and edit one.
 
 mod calls;
 mod dialogs;
@@ -11,7 +11,7 @@ use leptos::prelude::*;
 use super::tab::RepositoryTab;
 use crate::routes::Route;
 
-/// The tab, which opens with the policies that lead from the repository.
+/// The tab. It first shows the policies whose source is the repository, and its count includes only these.
 pub(super) const TAB: RepositoryTab = RepositoryTab::new(
     "Promotions",
     Route::new("promotions", || list::Promotions().into_any()).with_dialogs(&[dialogs::NEW, dialogs::EDIT]),

@@ -1,4 +1,4 @@
-//! One promotion policy in the list.
+//! The row of a promotion policy in the list.
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
@@ -21,7 +21,6 @@ use crate::{
     pauses::HeldNote,
 };
 
-/// A policy: where it leads, what it says, how it last went, and what one can do with it.
 #[component]
 pub(super) fn PromotionRow(policy: PromotionPolicy, held: Option<PauseView>, side: Side) -> impl IntoView {
     let here = use_repository();
@@ -40,7 +39,7 @@ pub(super) fn PromotionRow(policy: PromotionPolicy, held: Option<PauseView>, sid
         move || delete_promotion(here.name.get_untracked(), id),
         "The promotion policy is deleted.",
     );
-    // Changing it takes the right on both ends.
+    // Editing requires access to both repositories.
     let edit = named(policy.source_name.as_ref())
         .filter(|_| named(policy.target_name.as_ref()).is_some())
         .map(|source| paths::below(source, &format!("promotions/{id}/edit")));
@@ -50,7 +49,7 @@ pub(super) fn PromotionRow(policy: PromotionPolicy, held: Option<PauseView>, sid
             actions=actions
             question=format!("Delete {label}?")
             label=label
-            loss="Tags are promoted no more. Those that were promoted stay where they are."
+            loss="No more tags are promoted. Tags already promoted are kept."
             edit=edit
         >
             <th scope="row">{link(&other)}</th>

@@ -1,4 +1,4 @@
-//! Which tags are immutable: none, all, or those that patterns match, with the tags that these are now.
+//! The fields for immutable tags: none, all, or those that match patterns, with a preview of the affected tags.
 
 use leptos::prelude::*;
 use longshore_model::{ImmutableTags, view::PreviewFacts};
@@ -10,10 +10,10 @@ use crate::{
     server::preview_facts,
 };
 
-/// More tags than these are counted, not named.
+/// The maximum number of tags that the preview names; the rest is counted.
 const SHOWN: usize = 12;
 
-/// What is typed.
+/// The state of the fields.
 #[derive(Clone, Copy)]
 pub(super) struct ImmutableInput {
     which: RwSignal<String>,
@@ -21,7 +21,7 @@ pub(super) struct ImmutableInput {
 }
 
 impl ImmutableInput {
-    /// What is typed at first.
+    /// The fields for a stored setting.
     pub(super) fn of(immutable: &ImmutableTags) -> Self {
         let which = match immutable {
             ImmutableTags::Off => "off",
@@ -32,7 +32,7 @@ impl ImmutableInput {
         Self { which: RwSignal::new(which.to_owned()), patterns: RwSignal::new(patterns) }
     }
 
-    /// What it means, or what is wrong with it.
+    /// The setting that the fields describe, or the error in the patterns.
     pub(super) fn read(self) -> Result<ImmutableTags, String> {
         match self.which.get().as_str() {
             "all" => Ok(ImmutableTags::All),
@@ -46,7 +46,6 @@ fn parse(typed: &str) -> Result<Patterns, String> {
     Patterns::parse(typed).map_err(|error| error.to_string())
 }
 
-/// Asks which tags are immutable.
 #[component]
 pub(super) fn ImmutableFields(input: ImmutableInput) -> impl IntoView {
     let here = use_repository();
@@ -57,9 +56,9 @@ pub(super) fn ImmutableFields(input: ImmutableInput) -> impl IntoView {
         summarize(&immutable, &facts)
     };
     let choices = vec![
-        Choice::new("off", "None").with_hint("A push moves a tag, and tags can be deleted."),
-        Choice::new("all", "All").with_hint("A tag stays as it was first set, and cannot be deleted."),
-        Choice::new("matching", "Those that match").with_hint("The others can be moved and deleted."),
+        Choice::new("off", "None").with_hint("Tags can be moved and deleted."),
+        Choice::new("all", "All").with_hint("Tags cannot be moved or deleted once they are pushed."),
+        Choice::new("matching", "Those that match").with_hint("All other tags can be moved and deleted."),
     ];
     view! {
         <Choices name="immutable" legend="Immutable tags" value=input.which choices=choices/>
@@ -70,7 +69,7 @@ pub(super) fn ImmutableFields(input: ImmutableInput) -> impl IntoView {
                 value=input.patterns
                 kind=FieldKind::Code
                 placeholder="v*, 3.?-stable"
-                hint="Names and patterns between commas: * any characters, ? one, [seq] one of these, [!seq] none of these."
+                hint="Comma-separated names and patterns: * any characters, ? one character, [seq] one of these, [!seq] none of these."
                 error=error
             />
         </Show>
@@ -78,14 +77,14 @@ pub(super) fn ImmutableFields(input: ImmutableInput) -> impl IntoView {
     }
 }
 
-/// Which of the tags are immutable: "2 of 3 tags: v1.0, v1.1".
+/// A summary of the immutable tags: "2 of 3 tags: v1.0, v1.1".
 fn summarize(immutable: &ImmutableTags, facts: &PreviewFacts) -> String {
     if !immutable.is_on() {
         return String::new();
     }
     let known = facts.tags.len();
     let of = match facts.total {
-        0 => return "There are no tags yet; it holds for those to come.".to_owned(),
+        0 => return "There are no tags yet; this applies to new ones.".to_owned(),
         1 => "1 tag".to_owned(),
         total if total > known as u64 => format!("the newest {known} tags (there are {total})"),
         total => format!("{total} tags"),
@@ -108,7 +107,7 @@ mod tests {
     use super::*;
     use longshore_policy::{Facts, Moment};
 
-    fn told(immutable: &ImmutableTags, tags: &[&str]) -> String {
+    fn summary(immutable: &ImmutableTags, tags: &[&str]) -> String {
         let now = "2026-11-21T14:30:00Z".parse().unwrap();
         let facts = PreviewFacts {
             tags: tags.iter().map(|tag| Facts::new(tag.parse().unwrap(), now, now)).collect(),
@@ -119,12 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn the_preview_names_the_tags_that_could_not_be_moved() {
+    fn the_preview_names_the_immutable_tags() {
         let matching = ImmutableTags::Matching(parse("v*").unwrap());
-        assert_eq!(told(&matching, &["v1", "latest", "v2"]), "2 of 3 tags: v1, v2");
-        assert_eq!(told(&matching, &["latest"]), "0 of 1 tag");
-        assert_eq!(told(&ImmutableTags::Off, &["latest"]), "");
-        assert!(told(&ImmutableTags::All, &[]).starts_with("There are no tags yet"));
+        assert_eq!(summary(&matching, &["v1", "latest", "v2"]), "2 of 3 tags: v1, v2");
+        assert_eq!(summary(&matching, &["latest"]), "0 of 1 tag");
+        assert_eq!(summary(&ImmutableTags::Off, &["latest"]), "");
+        assert!(summary(&ImmutableTags::All, &[]).starts_with("There are no tags yet"));
         assert!(parse("").is_err() && parse("v[").is_err());
     }
 }

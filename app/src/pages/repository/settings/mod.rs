@@ -1,4 +1,4 @@
-//! The Settings tab: who may pull and push, what it is about, and deleting it.
+//! The Settings tab: visibility, state, immutable tags and descriptions of a repository, and its deletion.
 
 mod immutable;
 
@@ -22,12 +22,11 @@ use crate::{
 };
 use immutable::{ImmutableFields, ImmutableInput};
 
-/// The tab.
 pub(super) const TAB: RepositoryTab =
     RepositoryTab::new("Settings", Route::new("settings", || Settings().into_any()))
         .offered_if(|summary| summary.may_administer);
 
-/// The settings, for those who administer the repository.
+/// The settings, for users who may administer the repository.
 #[component]
 pub fn Settings() -> impl IntoView {
     let here = use_repository();
@@ -41,8 +40,8 @@ pub fn Settings() -> impl IntoView {
                     .into_any()
             } else {
                 view! {
-                    <EmptyState title="These settings are not yours to change">
-                        <p>"The owner of the namespace and administrators may."</p>
+                    <EmptyState title="You cannot change these settings">
+                        <p>"Only the owner of the namespace and administrators can."</p>
                     </EmptyState>
                 }
                     .into_any()
@@ -133,7 +132,7 @@ fn Deletion(summary: RepositorySummary) -> impl IntoView {
     view! {
         <Panel title="Delete the repository">
             <p>
-                "Its tags are gone at once, for everybody who pulls them, and policies and mirrors that lead here or from here rest. It can be restored for a while, from the deleted repositories."
+                "Its tags can no longer be pulled, and policies and mirrors from and to it are suspended. It can be restored for a while, from the deleted repositories."
             </p>
             <ConfirmButton
                 label="Delete the repository"
@@ -145,9 +144,9 @@ fn Deletion(summary: RepositorySummary) -> impl IntoView {
                 <p>
                     {match tags {
                         0 => "It has no tags. It can be restored for a while.".to_owned(),
-                        1 => "Nobody can pull its tag any more. It can be restored for a while.".to_owned(),
+                        1 => "Its tag can no longer be pulled. It can be restored for a while.".to_owned(),
                         tags => {
-                            format!("Nobody can pull its {tags} tags any more. It can be restored for a while.")
+                            format!("Its {tags} tags can no longer be pulled. It can be restored for a while.")
                         }
                     }}
                 </p>
@@ -163,7 +162,7 @@ async fn change_repository(name: String, change: RepositoryChange) -> Answer<Rep
     Ok(admin.change_repository(&actor, &repository(&name)?, change).await?)
 }
 
-/// Deletes a repository with its tags. Answers whether it can be brought back.
+/// Deletes a repository with its tags. Returns whether it can be restored.
 #[server(input = Json)]
 async fn delete_repository(name: String) -> Answer<bool> {
     let (admin, actor) = asked()?;

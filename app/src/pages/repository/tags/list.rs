@@ -179,8 +179,8 @@ fn Empty(query: ListQuery) -> impl IntoView {
         None => {
             let image = format!("{}/{}:1.0", registry_host(), here.name.get_untracked());
             Either::Right(view! {
-                <EmptyState title="There is no tag yet">
-                    <p>"Push the first one, IMAGE being an image that you have:"</p>
+                <EmptyState title="No tags yet">
+                    <p>"To push the first one, replace IMAGE with the name of a local image:"</p>
                     <Commands
                         text=format!("docker tag IMAGE {image}\ndocker push {image}")
                         label="Copy the commands"
