@@ -176,7 +176,7 @@ test.describe("what was deleted", () => {
     await expect(page.getByText("1.0 is deleted.")).toBeVisible();
     await push("third thought", image);
     await page.getByRole("button", { name: "Undo" }).click();
-    await expect(page.getByText("Not restored: 1.0. Somebody has pushed it again meanwhile")).toBeVisible();
+    await expect(page.getByText("Not restored: 1.0. It was pushed again in the meantime")).toBeVisible();
 
     await open(page, "/repositories/second/thought/settings");
     await page.getByRole("button", { name: "Delete the repository" }).click();

@@ -95,8 +95,8 @@ test.describe("mirrors", () => {
     await open(page, "/repositories/team/website/tags/1.1-dev");
     await page.getByRole("button", { name: "Push to a remote…" }).click();
     const pushing = page.getByRole("dialog", { name: "Push 1.1-dev to a remote" });
-    await pushing.getByLabel("Remote").selectOption(`${elsewhere.host} as ${bot.name}`);
-    await pushing.getByLabel("Repository there").fill("qa/by-hand");
+    await pushing.getByLabel("Remote", { exact: true }).selectOption(`${elsewhere.host} as ${bot.name}`);
+    await pushing.getByLabel("Remote repository").fill("qa/by-hand");
     await screenshot(page, "tag-push");
     await pushing.getByRole("button", { name: "Push", exact: true }).click();
     await expect(page).toHaveURL(/\/jobs\//);

@@ -98,14 +98,14 @@ test.describe("repositories", () => {
     }
     await signIn(page, user, "/repositories/depot/box/tags");
     await screenshot(page, "tags");
-    await page.getByLabel("Choose 1.0").check();
-    await page.getByLabel("Choose 1.1").check();
-    await page.getByRole("button", { name: "Delete the chosen tags" }).click();
+    await page.getByLabel("Select 1.0").check();
+    await page.getByLabel("Select 1.1").check();
+    await page.getByRole("button", { name: "Delete the selected tags" }).click();
     const question = page.getByRole("dialog", { name: "Delete 2 tags?" });
     await question.getByRole("button", { name: "Cancel" }).click();
     await expect(question).toBeHidden();
-    await page.getByRole("button", { name: "Delete the chosen tags" }).click();
-    await question.getByRole("button", { name: "Delete the chosen tags" }).click();
+    await page.getByRole("button", { name: "Delete the selected tags" }).click();
+    await question.getByRole("button", { name: "Delete the selected tags" }).click();
     await expect(page.getByRole("link", { name: "1.0", exact: true })).toBeHidden();
     await expect(page.getByRole("link", { name: "2.0", exact: true })).toBeVisible();
   });

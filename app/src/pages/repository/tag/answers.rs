@@ -1,4 +1,4 @@
-//! Why: each policy's answer about the tag, rule by rule.
+//! The *Why* panel: the verdict of each policy about the tag, rule by rule.
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
@@ -14,7 +14,7 @@ use crate::{
     sentence::sentence,
 };
 
-/// The answers of all policies and push mirrors of the repository.
+/// The verdicts of all promotion policies and push mirrors of the repository.
 #[component]
 pub(super) fn Answers(answers: Vec<PolicyAnswer>, repository: String) -> impl IntoView {
     if answers.is_empty() {
@@ -26,7 +26,7 @@ pub(super) fn Answers(answers: Vec<PolicyAnswer>, repository: String) -> impl In
                 <A href=promotions>"promotion policy"</A>
                 " nor a "
                 <A href=mirrors>"push mirror"</A>
-                ", so its tags go nowhere by themselves."
+                ", so its tags are not copied automatically."
             </p>
         });
     }
@@ -49,7 +49,7 @@ fn PolicySays(answer: PolicyAnswer, repository: String) -> impl IntoView {
     let (tone, word) = outcome(answer.kind, answer.result);
     let lapsed = answer.result == AnswerResult::Done && answer.would_qualify_today == Some(false);
     let reasons = answer.verdict.map(|verdict| verdict.reasons).unwrap_or_default();
-    // What did not match says so rule by rule.
+    // If the tag did not match, the reasons already say why.
     let consequence = (answer.result != AnswerResult::NotMatched).then_some(answer.consequence);
     view! {
         <section class="answer">

@@ -1,4 +1,4 @@
-//! One tag: what its page and the dialogs over it ask of the server.
+//! Server functions of a tag's page and its dialogs.
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
@@ -14,14 +14,14 @@ use crate::server::{asked, repository, tag};
 #[cfg(feature = "ssr")]
 use longshore_model::Revision;
 
-/// Everything about one tag.
+/// The details of a tag: manifest, history, and the verdicts of the policies.
 #[server(input = Json)]
 pub(super) async fn tag_detail(repository_name: String, name: String) -> Answer<tag::TagDetail> {
     let (admin, actor) = asked()?;
     Ok(admin.tag(&actor, &repository(&repository_name)?, &tag(&name)?).await?)
 }
 
-/// Changes of a tag before one of them, newest first; none behind the oldest.
+/// The changes of a tag before revision `before`, newest first; empty if there are none.
 #[server(input = Json)]
 pub(super) async fn earlier_changes(
     repository_name: String,
@@ -33,14 +33,14 @@ pub(super) async fn earlier_changes(
     Ok(admin.tag_history(&actor, &repository, &name, Some(Revision(before))).await?)
 }
 
-/// Leaves a pinned tag to its pull mirror again.
+/// Removes the pin of a tag, so that its pull mirror may move it again.
 #[server(input = Json)]
 pub(super) async fn release_tag(repository_name: String, name: String) -> Answer<()> {
     let (admin, actor) = asked()?;
     Ok(admin.release_tag(&actor, &repository(&repository_name)?, &tag(&name)?).await?)
 }
 
-/// Promotes one tag by hand.
+/// Promotes a tag manually.
 #[server(input = Json)]
 pub(super) async fn promote_tag(
     repository_name: String,
@@ -52,7 +52,7 @@ pub(super) async fn promote_tag(
     Ok(admin.promote_tag(&actor, &repository(&repository_name)?, &tag(&name)?, &target, &target_tag).await?)
 }
 
-/// Sends one tag to another registry by hand.
+/// Queues a manual push of a tag to another registry.
 #[server(input = Json)]
 pub(super) async fn push_tag(
     repository_name: String,

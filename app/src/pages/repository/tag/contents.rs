@@ -1,4 +1,4 @@
-//! What a tag is made of: layers or children, manifest, and referrers.
+//! The contents of a tag: layers or images of the index, manifest, and referrers.
 
 use leptos::prelude::*;
 use leptos_router::hooks::{use_location, use_query_map};
@@ -10,10 +10,10 @@ use crate::{
     paths,
 };
 
-/// The views, as the address and their links call them.
+/// The views: the value of `show` in the address, and the label.
 const VIEWS: [(&str, &str); 3] = [("layers", "Layers"), ("manifest", "Manifest"), ("referrers", "Referrers")];
 
-/// One of several views of what the tag is made of; which one stands in the address.
+/// Tabs with the contents of the tag; the address selects one.
 #[component]
 pub(super) fn Contents(detail: TagDetail) -> impl IntoView {
     let query = use_query_map();
@@ -43,7 +43,7 @@ pub(super) fn Contents(detail: TagDetail) -> impl IntoView {
         }
     });
     view! {
-        <nav class="tabs" aria-label="What it is made of">
+        <nav class="tabs" aria-label="Contents">
             {links.collect_view()}
         </nav>
         {move || detail.with_value(|detail| match chosen.get() {
@@ -59,16 +59,16 @@ pub(super) fn Contents(detail: TagDetail) -> impl IntoView {
     }
 }
 
-/// What is said below a manifest that is too long to be shown whole.
+/// The note below a truncated manifest; `None` if it is complete.
 fn cut(detail: &TagDetail) -> Option<String> {
     let shown = detail.manifest.len() as u64;
     (shown < detail.manifest_bytes).then(|| {
         let (shown, whole) = (size(shown), size(detail.manifest_bytes));
-        format!("These are its first {shown} of {whole}. The registry API has the whole manifest.")
+        format!("First {shown} of {whole}. The registry API returns the whole manifest.")
     })
 }
 
-/// The manifest with its JSON set out, where it is JSON and whole.
+/// The manifest, indented if it is complete JSON.
 fn pretty(manifest: &str) -> String {
     serde_json::from_str::<serde_json::Value>(manifest)
         .and_then(|value| serde_json::to_string_pretty(&value))
@@ -77,7 +77,7 @@ fn pretty(manifest: &str) -> String {
 
 fn layers(layers: Vec<Descriptor>) -> impl IntoView {
     if layers.is_empty() {
-        return view! { <p class="muted">"It has no layers."</p> }.into_any();
+        return view! { <p class="muted">"No layers"</p> }.into_any();
     }
     view! {
         <Table label="Layers" columns=vec!["Digest", "Type", "Size"]>
@@ -100,7 +100,7 @@ fn layers(layers: Vec<Descriptor>) -> impl IntoView {
 
 fn children(children: Vec<Descriptor>) -> impl IntoView {
     view! {
-        <Table label="Images" columns=vec!["Platform", "Digest", "Type", "Size of the manifest"]>
+        <Table label="Images" columns=vec!["Platform", "Digest", "Type", "Manifest size"]>
             {children
                 .into_iter()
                 .map(|child| {
@@ -122,12 +122,12 @@ fn children(children: Vec<Descriptor>) -> impl IntoView {
 fn referrers(referrers: Vec<Descriptor>) -> impl IntoView {
     if referrers.is_empty() {
         return view! {
-            <p class="muted">"Nothing refers to it: there is no signature, SBOM or attestation here."</p>
+            <p class="muted">"No referrers: this tag has no signatures, SBOMs or attestations."</p>
         }
         .into_any();
     }
     view! {
-        <Table label="Referrers" columns=vec!["Type", "Digest", "Size of the manifest"]>
+        <Table label="Referrers" columns=vec!["Type", "Digest", "Manifest size"]>
             {referrers
                 .into_iter()
                 .map(|referrer| {

@@ -1,4 +1,4 @@
-//! What a tag pointed to, when, and by whom; and the way back to it.
+//! The history of a tag: its earlier digests with time and author, and the dialog that rolls back to one.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
@@ -17,7 +17,7 @@ use crate::{
     routes::Route,
 };
 
-/// The changes of the tag, newest first; older ones on demand, since a tag may have any number of them.
+/// The changes of the tag, newest first. Older ones are loaded on demand, since their number is unlimited.
 #[component]
 pub(super) fn History<'detail>(detail: &'detail TagDetail) -> impl IntoView + use<> {
     let here = use_tag();
@@ -36,7 +36,7 @@ pub(super) fn History<'detail>(detail: &'detail TagDetail) -> impl IntoView + us
     );
     view! {
         <Panel title="History">
-            <Table label="History" columns=vec!["When", "Change", "What", "By", "Digest", ""]>
+            <Table label="History" columns=vec!["Time", "Revision", "Change", "By", "Digest", ""]>
                 <For each=move || changes.get() key=|change| change.revision let(change)>
                     {row(&change, Some(change.revision) == newest)}
                 </For>
@@ -62,7 +62,7 @@ fn row(change: &TagChange, present: bool) -> impl IntoView + use<> {
     let revision = change.revision.0;
     let back = change.until.map(|_| {
         let href = use_tag().path(&format!("changes/{revision}"));
-        let label = format!("Roll back to change {revision}");
+        let label = format!("Roll back to revision {revision}");
         view! {
             <ButtonLink href=href kind=ButtonKind::Quiet dialog=true attr:aria-label=label>
                 "Roll back to this…"
@@ -72,12 +72,12 @@ fn row(change: &TagChange, present: bool) -> impl IntoView + use<> {
     view! {
         <tr>
             <th scope="row"><RelativeTime at=change.at/></th>
-            <td class="number" data-label="Change">{revision}</td>
+            <td class="number" data-label="Revision">{revision}</td>
             <td>{what(change)}</td>
             <td data-label="By">{change.author.to_string()}</td>
             <td>{change.digest.as_ref().map(|digest| view! { <DigestText digest=digest.to_string()/> })}</td>
             <td class="row-actions">
-                {present.then(|| view! { <span class="muted">"as it is now"</span> })}
+                {present.then(|| view! { <span class="muted">"current"</span> })}
                 {back}
             </td>
         </tr>
@@ -95,14 +95,13 @@ fn what(change: &TagChange) -> String {
         (_, Some(Provenance::Mirror { remote_host, remote_repository, remote_tag, .. })) => {
             format!("mirrored from {remote_host}/{remote_repository}:{remote_tag}")
         }
-        (_, Some(Provenance::Restored { revision, .. })) => format!("restored from change {}", revision.0),
+        (_, Some(Provenance::Restored { revision, .. })) => format!("restored from revision {}", revision.0),
     }
 }
 
-/// The dialog that rolls a tag back.
 pub(super) const ROLL_BACK: Route = Route::new("changes/:revision", || RollBackTag().into_any());
 
-/// Rolls the tag back to the change in the address.
+/// The dialog that rolls the tag back to the revision in the address.
 #[component]
 pub fn RollBackTag() -> impl IntoView {
     let here = use_tag();

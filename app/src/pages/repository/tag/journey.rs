@@ -1,4 +1,4 @@
-//! The journey of a tag: where it came from, who looked at it, where it went.
+//! The journey of a tag: its origin, the number of policies that evaluated it, and its destinations.
 
 use leptos::{either::EitherOf3, prelude::*};
 use leptos_router::components::A;
@@ -9,10 +9,10 @@ use longshore_model::{
 
 use crate::{pages::repository::tags::by, paths};
 
-/// The stations of the tag, as a line.
+/// The steps of the journey, in one line.
 #[component]
 pub(super) fn Journey<'detail>(detail: &'detail TagDetail) -> impl IntoView + use<> {
-    // The policy that brought the tag here has sent it nowhere from here.
+    // The policy that promoted the tag to this repository is part of its origin, not of its onward journey.
     let arrived_by = match &detail.summary.tag.provenance {
         Provenance::Promotion { policy, .. } => *policy,
         _ => None,
@@ -40,7 +40,7 @@ fn origin(detail: &TagDetail) -> impl IntoView + use<> {
         }
         Provenance::Restored { revision, .. } => {
             let who = who.map_or_else(String::new, |who| format!(" by {who}"));
-            EitherOf3::A(format!("restored{who} as it was after change {}", revision.0))
+            EitherOf3::A(format!("restored{who} from revision {}", revision.0))
         }
         Provenance::Promotion { source_repository, source_tag, policy, .. }
             if detail.summary.source_visible =>
@@ -72,14 +72,14 @@ fn origin(detail: &TagDetail) -> impl IntoView + use<> {
 
 fn evaluated(asked: usize, policies: usize) -> String {
     match (asked, policies) {
-        (_, 0) => "no policy to ask".to_owned(),
+        (_, 0) => "no policies".to_owned(),
         (0, _) => "not evaluated yet".to_owned(),
         (1, _) => "evaluated by 1 policy".to_owned(),
         (asked, _) => format!("evaluated by {asked} policies"),
     }
 }
 
-/// A place that the tag went to, or is on its way to.
+/// A destination of the tag, with the state of its transfer; `None` if the tag is not copied there.
 fn station(answer: &PolicyAnswer) -> Option<impl IntoView + use<>> {
     let moved = match answer.kind {
         PolicyKind::Promotion => "promoted to",
@@ -87,7 +87,7 @@ fn station(answer: &PolicyAnswer) -> Option<impl IntoView + use<>> {
     };
     let (class, text) = match answer.result {
         AnswerResult::Done => ("done", moved.to_owned()),
-        AnswerResult::Running => ("running", "on its way to".to_owned()),
+        AnswerResult::Running => ("running", "being copied to".to_owned()),
         AnswerResult::Failed => ("failed", format!("could not be {moved}")),
         AnswerResult::Waiting => ("running", "waiting for".to_owned()),
         AnswerResult::NotMatched | AnswerResult::Superseded | AnswerResult::NotEvaluated => return None,

@@ -1,5 +1,5 @@
-//! One tag: the answer page. What it is, where it came from, where it went, and rule by rule why it
-//! went no further.
+//! The page of a tag: its contents, where it came from, where it was copied, and the verdict of each policy, rule by
+//! rule.
 
 mod answers;
 mod calls;
@@ -39,7 +39,7 @@ use crate::{
     session::use_session,
 };
 
-/// The page, with the dialogs over it.
+/// The route of the page, with its dialogs.
 pub(crate) const PAGE: Route =
     Route::new("/repositories/:namespace/:name/tags/:tag", || TagAnswers().into_any()).with_dialogs(&[
         promote::PAGE,
@@ -47,7 +47,7 @@ pub(crate) const PAGE: Route =
         history::ROLL_BACK,
     ]);
 
-/// The tag that the page is about; context of its dialogs.
+/// The current tag, provided as context to the dialogs of its page.
 #[derive(Clone, Copy)]
 struct TagPage {
     repository: Memo<String>,
@@ -56,7 +56,7 @@ struct TagPage {
 }
 
 impl TagPage {
-    /// The address of the page, or of a dialog over it.
+    /// The address of the page, or of one of its dialogs.
     fn path(self, page: &str) -> String {
         self.repository
             .with_untracked(|repository| self.tag.with_untracked(|tag| paths::tag(repository, tag, page)))
@@ -64,7 +64,7 @@ impl TagPage {
 }
 
 impl TagPage {
-    /// Says that the tag was changed, so that the page is read anew.
+    /// Reports a change of the tag, so that the page is reloaded.
     fn changed(self) {
         self.changes.update(|changes| *changes += 1);
     }
@@ -74,7 +74,7 @@ fn use_tag() -> TagPage {
     use_context().expect("a tag's page is around its dialogs")
 }
 
-/// The answer page.
+/// The page of a tag.
 #[component]
 pub fn TagAnswers() -> impl IntoView {
     let params = use_params_map();
@@ -128,7 +128,7 @@ fn Detail(detail: TagDetail, may_act: bool) -> impl IntoView {
                     <span>{what(summary)}</span>
                     <span>{size(summary.size_bytes)}</span>
                     <span>
-                        {by(&record.author).map(|author| format!("set by {author} "))} <RelativeTime at=record.updated_at/>
+                        {by(&record.author).map(|author| format!("updated by {author} "))} <RelativeTime at=record.updated_at/>
                     </span>
                 </div>
             </div>
@@ -148,7 +148,7 @@ fn Detail(detail: TagDetail, may_act: bool) -> impl IntoView {
     }
 }
 
-/// Says that the tag is pinned, and ends that.
+/// The note that the tag is pinned, with the button that releases it.
 #[component]
 fn Pinned() -> impl IntoView {
     let here = use_tag();
@@ -164,7 +164,7 @@ fn Pinned() -> impl IntoView {
             <div class="pinned">
                 <span>
                     <strong>"Pinned."</strong>
-                    " A person brought this tag back, so the pull mirror that had made it leaves it alone. Once released, the next poll may move it."
+                    " A user restored this tag, so its pull mirror does not move it. Once released, the next poll may move it."
                 </span>
                 <Button
                     busy=release.pending()

@@ -1,4 +1,4 @@
-//! *Promote…*: one tag, now, by hand.
+//! *Promote…*: promotes a tag manually.
 
 use leptos::prelude::*;
 
@@ -14,10 +14,9 @@ use crate::{
     server::signed_in,
 };
 
-/// The dialog, over the page of a tag.
 pub(super) const PAGE: Route = Route::new("promote", || PromoteTag().into_any());
 
-/// Asks where the tag shall go, and what it shall be called there.
+/// The dialog, which asks for the target repository and the tag name there.
 #[component]
 pub fn PromoteTag() -> impl IntoView {
     let here = use_tag();
@@ -43,7 +42,7 @@ pub fn PromoteTag() -> impl IntoView {
             <LiveForm class="stack" on_submit=submit>
                 <FormProblem problem=promote.problem() fields=&["targetRepository", "targetTag"]/>
                 <p class="muted">
-                    "The tag is copied now, whatever the policies say. An existing tag of that name is moved, even from a newer image."
+                    "The tag is copied now, regardless of policies. An existing tag of that name is overwritten, even if its image is newer."
                 </p>
                 <TargetField source=here.repository value=target error=promote.about("targetRepository")/>
                 <TextField

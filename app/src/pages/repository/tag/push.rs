@@ -1,4 +1,4 @@
-//! *Push to a remote…*: one tag, now, by hand, over a connection that is saved.
+//! *Push to a remote…*: pushes a tag manually, using a saved remote.
 
 use leptos::prelude::*;
 use longshore_model::{Remote, RemoteId, policy::RemoteChoice};
@@ -14,10 +14,9 @@ use crate::{
     server::all_remotes,
 };
 
-/// The dialog, over the page of a tag.
 pub(super) const PAGE: Route = Route::new("push", || PushTag().into_any());
 
-/// Asks where the tag shall be sent.
+/// The dialog, which asks for the remote, its repository and the tag name there.
 #[component]
 pub fn PushTag() -> impl IntoView {
     let here = use_tag();
@@ -29,7 +28,7 @@ pub fn PushTag() -> impl IntoView {
                 {if saved.is_empty() {
                     view! {
                         <EmptyState title="There is no remote yet">
-                            <p>"A remote is a saved connection to another registry. Make one first, then push."</p>
+                            <p>"A remote is a saved connection to another registry. Create one first."</p>
                             <ButtonLink href="/remotes/new" kind=ButtonKind::Primary>"New remote"</ButtonLink>
                         </EmptyState>
                     }
@@ -69,7 +68,7 @@ fn PushForm(saved: Vec<Remote>) -> impl IntoView {
             <div class="row">
                 <TextField
                     name="remote-repository"
-                    label="Repository there"
+                    label="Remote repository"
                     value=repository
                     kind=FieldKind::Code
                     error=push.about("remoteRepository")
@@ -77,7 +76,7 @@ fn PushForm(saved: Vec<Remote>) -> impl IntoView {
                 />
                 <TextField
                     name="remote-tag"
-                    label="Tag name there"
+                    label="Remote tag"
                     value=tag
                     kind=FieldKind::Code
                     error=push.about("remoteTag")
@@ -87,13 +86,13 @@ fn PushForm(saved: Vec<Remote>) -> impl IntoView {
             <div class="form-actions">
                 <ButtonLink href=here.path("") dialog=true>"Cancel"</ButtonLink>
                 <Button kind=ButtonKind::Primary busy=push.pending()>"Push"</Button>
-                <p class="hint">"It becomes a job, whose page shows how far it is."</p>
+                <p class="hint">"This queues a job; its page shows the progress."</p>
             </div>
         </LiveForm>
     }
 }
 
-/// A remote as one tells it from others: its name, and the host where that is another.
+/// The label of a remote: its name, its host if that differs from the name, and its username.
 fn named(remote: &Remote) -> String {
     if remote.name == remote.host() || remote.name.is_empty() {
         format!("{} as {}", remote.host(), user(remote))
@@ -103,5 +102,5 @@ fn named(remote: &Remote) -> String {
 }
 
 fn user(remote: &Remote) -> &str {
-    if remote.username.is_empty() { "nobody" } else { &remote.username }
+    if remote.username.is_empty() { "anonymous" } else { &remote.username }
 }

@@ -1,4 +1,4 @@
-//! What the list of tags and its rows share: what can be done with tags.
+//! The actions that the list of tags and its rows share.
 
 use std::collections::BTreeSet;
 
@@ -6,29 +6,27 @@ use leptos::prelude::*;
 
 use crate::components::Call;
 
-/// What one can do with the tags of a list; context of its rows.
+/// The actions on tags of a list, provided as context to its rows.
 #[derive(Clone, Copy)]
 pub(super) struct TagActions {
-    /// Tags that are ticked.
+    /// The selected tags.
     pub(super) chosen: RwSignal<BTreeSet<String>>,
-    /// Deletes tags.
     pub(super) delete: Call<Vec<String>, Deletion>,
 }
 
-/// Tags that were deleted.
+/// The result of deleting tags.
 #[derive(Clone)]
 pub(super) struct Deletion {
     pub(super) repository: String,
     pub(super) names: Vec<String>,
-    /// Whether they can be brought back.
+    /// Whether they can be restored.
     pub(super) undoable: bool,
 }
 
-/// What the reader may do with the tags, so that nothing else is offered.
+/// What the user may do with the tags; other actions are not shown.
 #[derive(Clone, Copy)]
 pub(super) struct TagRights {
-    /// Promote and push them by hand.
+    /// Promote and push tags manually.
     pub(super) act: bool,
-    /// Delete them.
     pub(super) delete: bool,
 }

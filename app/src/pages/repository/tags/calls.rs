@@ -1,4 +1,4 @@
-//! Tags that are deleted and brought back: what the tab and its dialogs ask of the server.
+//! Server functions that delete and restore tags.
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
@@ -12,7 +12,7 @@ use crate::server::{asked, repository, tag};
 #[cfg(feature = "ssr")]
 use longshore_model::Revision;
 
-/// Deletes tags. Answers whether they can be brought back.
+/// Deletes tags. Returns whether they can be restored.
 #[server(input = Json)]
 pub(super) async fn delete_tags(repository_name: String, names: Vec<String>) -> Answer<bool> {
     let (admin, actor) = asked()?;
@@ -21,14 +21,14 @@ pub(super) async fn delete_tags(repository_name: String, names: Vec<String>) -> 
     Ok(admin.keeps_deleted())
 }
 
-/// The deleted tags of a repository that can be brought back.
+/// The deleted tags of a repository that can be restored.
 #[server(input = Json)]
 pub(super) async fn deleted_tags(repository_name: String, page: PageRequest) -> Answer<Page<DeletedTag>> {
     let (admin, actor) = asked()?;
     Ok(admin.deleted_tags(&actor, &repository(&repository_name)?, &page).await?)
 }
 
-/// What bringing a tag back would mean.
+/// The effects of restoring a tag: its digest, and the policies that would act on it (semantics 22).
 #[server(input = Json)]
 pub(super) async fn plan_restore(
     repository_name: String,
@@ -40,7 +40,7 @@ pub(super) async fn plan_restore(
     Ok(admin.plan_restore(&actor, &repository, &name, Revision(revision)).await?)
 }
 
-/// Lets a tag point to what it pointed to before.
+/// Points a tag to the manifest of an earlier revision again. `quietly` keeps policies from acting on the change.
 #[server(input = Json)]
 pub(super) async fn restore_tag(
     repository_name: String,

@@ -1,4 +1,4 @@
-//! The tags of a repository that were deleted and can be brought back.
+//! The deleted tags of a repository, which can be restored until they expire.
 
 use leptos::prelude::*;
 use leptos_router::{
@@ -18,14 +18,12 @@ use crate::{
     routes::Route,
 };
 
-/// The list, with the dialog over it.
 pub(super) const PAGE: Route =
     Route::new("deleted-tags", || DeletedTags().into_any()).with_dialogs(&[RESTORE]);
 
-/// The dialog that brings one back.
 const RESTORE: Route = Route::new(":tag/:revision", || RestoreDeletedTag().into_any());
 
-/// The deleted tags, last deleted first.
+/// The deleted tags, most recently deleted first.
 #[component]
 pub fn DeletedTags() -> impl IntoView {
     let here = use_repository();
@@ -47,9 +45,9 @@ pub fn DeletedTags() -> impl IntoView {
             resource=list
             beside=()
             empty=move |()| view! {
-                <EmptyState title="No tag can be restored">
+                <EmptyState title="No deleted tags">
                     <p>
-                        "Tags that are deleted stay here for a while. What was overwritten is on the page of its tag, under History."
+                        "Deleted tags stay here until they expire. For tags that were overwritten, see History on the page of the tag."
                     </p>
                     <ButtonLink href=here.path_untracked("tags")>"Show the tags"</ButtonLink>
                 </EmptyState>
@@ -96,7 +94,7 @@ fn List(tags: Vec<DeletedTag>) -> impl IntoView {
     }
 }
 
-/// Brings back the tag in the address.
+/// The dialog that restores the tag in the address.
 #[component]
 pub fn RestoreDeletedTag() -> impl IntoView {
     let here = use_repository();

@@ -90,8 +90,8 @@ pub fn Tags() -> impl IntoView {
     }
 }
 
-/// Restores tags that were deleted just now; they are the newest of the deleted ones. As before the deletion, no
-/// policy acts on them. Says which did not come back.
+/// Undoes a deletion: restores tags that are among the most recently deleted ones, without letting policies act on
+/// them. The error names the tags that could not be restored.
 async fn bring_back(repository: String, names: Vec<String>) -> Answer<()> {
     let deleted = deleted_tags(repository.clone(), PageRequest::first(PageRequest::MAX)).await?.items;
     let mut left = BTreeMap::<_, Vec<_>>::new();
@@ -110,32 +110,32 @@ async fn bring_back(repository: String, names: Vec<String>) -> Answer<()> {
     }
 }
 
-/// Why a tag does not stand among those that were deleted last.
-const GONE: &str = "somebody has pushed it again meanwhile, or it is kept no longer";
+/// Why a tag is not among the most recently deleted ones.
+const GONE: &str = "it was pushed again in the meantime, or it has expired";
 
-/// Which tags did not come back, by the reason.
+/// The tags that could not be restored, grouped by reason.
 fn not_restored(left: &BTreeMap<String, Vec<String>>) -> String {
     let told =
         left.iter().map(|(why, names)| format!("Not restored: {}. {}", names.join(", "), sentence(why)));
     told.collect::<Vec<_>>().join(" ")
 }
 
-/// Deletes the tags that are ticked; shows itself when there are some.
+/// The button that deletes the selected tags; hidden while none is selected.
 #[component]
 fn DeleteChosen() -> impl IntoView {
     let TagActions { chosen, delete } = expect_context();
     let count = move || chosen.with(BTreeSet::len);
     let names = move || chosen.with(|chosen| chosen.iter().cloned().collect::<Vec<_>>().join(", "));
     let title = Signal::derive(move || match count() {
-        1 => "Delete one tag?".to_owned(),
+        1 => "Delete 1 tag?".to_owned(),
         count => format!("Delete {count} tags?"),
     });
     view! {
         <Show when=move || count() != 0>
             <div class="actions" role="status">
-                <span>{count} " chosen"</span>
+                <span>{count} " selected"</span>
                 <ConfirmButton
-                    label="Delete the chosen tags"
+                    label="Delete the selected tags"
                     title=title
                     busy=delete.pending()
                     problem=delete.problem()
@@ -143,7 +143,7 @@ fn DeleteChosen() -> impl IntoView {
                 >
                     <p>
                         {names}
-                        ": pulling by these names stops. What they point to stays, and can be pulled by digest. Deleted tags can be restored for a while."
+                        ": these tags can no longer be pulled by name. Their images are kept and can be pulled by digest. Deleted tags can be restored for a while."
                     </p>
                 </ConfirmButton>
             </div>
@@ -151,7 +151,7 @@ fn DeleteChosen() -> impl IntoView {
     }
 }
 
-/// Leads to what was deleted, for those who may restore it.
+/// The link to the deleted tags, for users who may restore them.
 #[component]
 fn ToDeleted() -> impl IntoView {
     let here = use_repository();
@@ -172,7 +172,7 @@ fn Empty(query: ListQuery) -> impl IntoView {
     let here = use_repository();
     match query.search() {
         Some(words) => Either::Left(view! {
-            <EmptyState title=format!("No tag has “{words}” in its name")>
+            <EmptyState title=format!("No tags match “{words}”")>
                 <ButtonLink href=here.path_untracked("tags")>"Show all tags"</ButtonLink>
             </EmptyState>
         }),
@@ -196,12 +196,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_that_did_not_come_back_are_named_with_the_reason() {
+    fn tags_that_cannot_be_restored_are_named_with_the_reason() {
         let left = [(GONE, vec!["1.0", "2.0"]), ("the tag 3.0 is immutable", vec!["3.0"])]
             .map(|(why, names)| (why.to_owned(), names.into_iter().map(str::to_owned).collect::<Vec<_>>()));
         assert_eq!(
             not_restored(&left.into()),
-            "Not restored: 1.0, 2.0. Somebody has pushed it again meanwhile, or it is kept no longer. \
+            "Not restored: 1.0, 2.0. It was pushed again in the meantime, or it has expired. \
              Not restored: 3.0. The tag 3.0 is immutable."
         );
     }

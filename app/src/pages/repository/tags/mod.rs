@@ -1,4 +1,4 @@
-//! The Tags tab, and the page of the deleted ones, which can be restored.
+//! The Tags tab, and the page of deleted tags.
 
 mod actions;
 mod calls;
@@ -15,7 +15,6 @@ use leptos::prelude::*;
 use super::tab::RepositoryTab;
 use crate::routes::Route;
 
-/// The tab, and the list of deleted tags.
 pub(super) const TAB: RepositoryTab =
     RepositoryTab::new("Tags", Route::new("tags", || list::Tags().into_any()))
         .with_more(&[deleted::PAGE])

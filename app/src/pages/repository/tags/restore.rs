@@ -1,5 +1,5 @@
-//! The dialog that brings a tag back, whether it was deleted or overwritten: what will be, which policies
-//! will act, and the choice that none does (semantics 22).
+//! The dialog that restores a deleted tag or rolls back an overwritten one. It shows which policies will act on the
+//! change, and lets the user prevent that (semantics 22).
 
 use leptos::{either::Either, prelude::*};
 use longshore_model::{
@@ -13,29 +13,25 @@ use crate::components::{
     RelativeTime, RouteDialog, Tone, use_call,
 };
 
-/// Asks before a tag is brought back.
+/// The dialog that restores a tag or rolls it back.
 #[component]
 pub(crate) fn RestoreDialog(
-    /// The repository.
     repository: String,
-    /// The tag.
     tag: String,
-    /// The change to bring back.
+    /// The revision to restore.
     revision: i64,
-    /// Whether the tag is there and moves, instead of being there again.
+    /// Whether the tag exists and is rolled back, rather than deleted and restored.
     rolls_back: bool,
-    /// The page behind.
+    /// The address of the page below the dialog.
     #[prop(into)]
     back: String,
-    /// Where to go when it is done.
+    /// The address to open afterwards.
     #[prop(into)]
     done: String,
-    /// Says that the tag was changed.
-    #[prop(into)]
-    on_done: Callback<()>,
+    #[prop(into)] on_done: Callback<()>,
 ) -> impl IntoView {
     let title = match rolls_back {
-        true => format!("Roll {tag} back"),
+        true => format!("Roll back {tag}"),
         false => format!("Restore {tag}"),
     };
     let (of, name) = (repository.clone(), tag.clone());
@@ -80,18 +76,18 @@ fn RestoreForm(
         },
     );
     let present = plan.present.map(|present| {
-        view! { <p>"It points to " <DigestText digest=present.to_string()/> " now, and that can be brought back in the same way."</p> }
+        view! { <p>"It now points to " <DigestText digest=present.to_string()/> ", which can be restored in the same way."</p> }
     });
     let policies = match plan.policies.is_empty() {
-        true => Either::Left(view! { <p class="muted">"No policy and no push mirror will act on it."</p> }),
+        true => Either::Left(view! { <p class="muted">"No policies or push mirrors will act on it."</p> }),
         false => Either::Right(view! {
-            <p>"It is a change like a push, so these will act on it:"</p>
+            <p>"This counts as a push, so these policies and mirrors will act on it:"</p>
             <ul class="ahead">{plan.policies.into_iter().map(ahead).collect_view()}</ul>
             <Checkbox
                 name="act"
                 label="Let them act"
                 value=act
-                hint="Not ticked: the tag changes in this repository alone."
+                hint="If cleared, only the tag in this repository changes."
             />
         }),
     };
@@ -99,7 +95,7 @@ fn RestoreForm(
         <LiveForm class="stack" on_submit=move || restore.send(!act.get_untracked())>
             <FormProblem problem=restore.problem() fields=&[]/>
             <p>
-                <code>{tag}</code> " will point to " <DigestText digest=plan.digest.to_string()/> " again (set by "
+                <code>{tag}</code> " will point to " <DigestText digest=plan.digest.to_string()/> " again (originally set by "
                 {plan.author.to_string()} " " <RelativeTime at=plan.at/> ")."
             </p>
             {present}
@@ -107,7 +103,7 @@ fn RestoreForm(
             {plan.pins.then(|| {
                 view! {
                     <Alert tone=Tone::Info>
-                        "A pull mirror made this tag. It will be pinned: the mirror leaves it alone until somebody releases it."
+                        "This tag belongs to a pull mirror. It will be pinned: the mirror does not move it until it is released."
                     </Alert>
                 }
             })}

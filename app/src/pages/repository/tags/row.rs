@@ -1,4 +1,4 @@
-//! One tag in the list, and where it came from.
+//! The row of a tag in the list, with the badge of its provenance.
 
 use leptos::{
     either::{Either, EitherOf5},
@@ -15,7 +15,6 @@ use crate::{
     paths,
 };
 
-/// A tag: what it is, where it came from, and what one can do with it.
 #[component]
 pub(super) fn TagRow(summary: TagSummary, may: TagRights) -> impl IntoView {
     let here = use_repository();
@@ -51,7 +50,7 @@ pub(super) fn TagRow(summary: TagSummary, may: TagRights) -> impl IntoView {
                     <input
                         type="checkbox"
                         class="needs-script"
-                        aria-label=format!("Choose {tag}")
+                        aria-label=format!("Select {tag}")
                         prop:checked=ticked
                         on:change=tick
                     />
@@ -98,7 +97,7 @@ pub(super) fn TagRow(summary: TagSummary, may: TagRights) -> impl IntoView {
                     on_confirm=move || delete.send(vec![doomed.get_value()])
                 >
                     <p>
-                        "Pulling by this name stops. What it points to stays, and can be pulled by digest. Deleted tags can be restored for a while."
+                        "The tag can no longer be pulled by name. Its image is kept and can be pulled by digest. Deleted tags can be restored for a while."
                     </p>
                 </ConfirmButton>
                 })}
@@ -107,7 +106,7 @@ pub(super) fn TagRow(summary: TagSummary, may: TagRights) -> impl IntoView {
     }
 }
 
-/// Platforms of an image, or what it is instead.
+/// The platforms of an image, or the type of another artifact.
 pub(crate) fn what(summary: &TagSummary) -> String {
     let is_image = |artifact: &String| media_type::is_image_config(artifact);
     match summary.artifact_type.as_ref().filter(|artifact| !is_image(artifact)) {
@@ -117,7 +116,7 @@ pub(crate) fn what(summary: &TagSummary) -> String {
     }
 }
 
-/// Who changed a tag, when that was a person.
+/// The user who changed the tag; `None` if a policy or the system did.
 pub(crate) fn by(author: &Author) -> Option<String> {
     match author {
         Author::User { name } => Some(name.to_string()),
@@ -125,20 +124,20 @@ pub(crate) fn by(author: &Author) -> Option<String> {
     }
 }
 
-/// `PROMOTED`, `MIRRORED`, `RESTORED` or `PINNED`, with links to the tag it was and to the policy that brought it.
+/// `PROMOTED`, `MIRRORED`, `RESTORED` or `PINNED`, with links to the source tag and to the policy; empty for a push.
 #[component]
 pub(crate) fn ProvenanceBadge(summary: TagSummary, repository: String) -> impl IntoView {
     let visible = summary.source_visible;
     match summary.tag.provenance {
         Provenance::Push => EitherOf5::A(()),
         Provenance::Restored { revision, pin, .. } => {
-            let title = format!("A person brought it back as it was after change {}", revision.0);
+            let title = format!("Restored by a user from revision {}", revision.0);
             EitherOf5::E(match pin.filter(|pin| !pin.released) {
                 Some(pin) => Either::Left(view! {
                     <Badge tone=Tone::Warn>
                         <A
                             href=paths::mirror(&repository, pin.mirror)
-                            attr:title=format!("{title}; its mirror leaves it alone until it is released")
+                            attr:title=format!("{title}; its mirror does not move it until it is released")
                         >
                             "PINNED"
                         </A>
@@ -159,8 +158,8 @@ pub(crate) fn ProvenanceBadge(summary: TagSummary, repository: String) -> impl I
                 None => paths::tag(&source, &tag, ""),
             };
             let title = match policy {
-                Some(_) => format!("Promoted from {source}:{tag} by a policy: show it"),
-                None => format!("Promoted from {source}:{tag} by hand"),
+                Some(_) => format!("Promoted from {source}:{tag} by a policy; show the policy"),
+                None => format!("Promoted from {source}:{tag} manually"),
             };
             EitherOf5::C(view! {
                 <Badge tone=Tone::Info>
@@ -173,7 +172,7 @@ pub(crate) fn ProvenanceBadge(summary: TagSummary, repository: String) -> impl I
             let source = format!("{remote_host}/{remote_repository}:{remote_tag}");
             EitherOf5::D(view! {
                 <Badge tone=Tone::Info>
-                    <A href=paths::mirror(&repository, policy) attr:title="Show the mirror that brought it">"MIRRORED"</A>
+                    <A href=paths::mirror(&repository, policy) attr:title="Show the mirror">"MIRRORED"</A>
                 </Badge>
                 {visible.then(|| view! { <span class="origin muted">"from " {source}</span> })}
             })
