@@ -133,7 +133,7 @@ test.describe("a promotion policy", () => {
     await page.getByLabel("always: every tag").check();
     await page.getByLabel("Target repository").fill("field/probe");
     await page.getByLabel("Tag name in target").fill("latest");
-    await expect(page.getByText(/2 tags would be called latest/)).toBeVisible();
+    await expect(page.getByText(/2 tags would be named latest/)).toBeVisible();
     await page.getByRole("button", { name: "Save & Apply" }).click();
     await expect(page.getByText(/only the newest would keep it/)).toBeVisible();
     await page.getByLabel("Tag name in target").fill("%n");

@@ -1,4 +1,4 @@
-//! What happened, as a table: who did what to which tag, and when.
+//! The activity table: who did what to which tag, and when.
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
@@ -7,10 +7,9 @@ use longshore_model::activity::{Activity, ActivityKind};
 use super::{DigestText, RelativeTime, Table};
 use crate::paths;
 
-/// A list of what happened.
+/// A table of activity entries.
 #[component]
 pub fn ActivityTable(
-    /// What happened, newest first.
     items: Vec<Activity>,
     /// Whether the repository is named, since the list is about several.
     with_repository: bool,
@@ -69,8 +68,8 @@ fn sentence(kind: ActivityKind) -> &'static str {
     match kind {
         ActivityKind::TagPushed => "pushed a tag",
         ActivityKind::TagPromoted => "promoted a tag into the repository",
-        ActivityKind::TagMirrored => "brought a tag in",
-        ActivityKind::TagSent => "sent a tag to another registry",
+        ActivityKind::TagMirrored => "mirrored a tag into the repository",
+        ActivityKind::TagSent => "pushed a tag to another registry",
         ActivityKind::TagDeleted => "deleted a tag",
         ActivityKind::TagRestored => "restored a tag",
         ActivityKind::TagReleased => "released a pinned tag",

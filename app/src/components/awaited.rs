@@ -1,10 +1,10 @@
-//! The one place where a page waits for a resource.
+//! The only place where a page waits for a resource.
 //!
-//! What is shown stays while its successor is on its way, and people click on it meanwhile. So it must
-//! own all that it made: signals, actions, resources, titles. In a bare `Suspend` these belong to the
-//! closure around it, which drops them as soon as it begins to wait again; a click on what is still
-//! shown then panics, and a panic in the browser ends the whole page. A resource, too, may be gone
-//! with its page before the future that waits for it is asked for the first time.
+//! The current view stays on screen while its successor loads, and people click on it meanwhile, so it must own
+//! everything it created: signals, actions, resources, titles. In a bare `Suspend` these belong to the surrounding
+//! closure, which drops them as soon as it waits again; a click on the view still shown then panics, and a panic in the
+//! browser kills the whole page. A resource, too, may be dropped with its page before the future that waits for it is
+//! first polled.
 
 use leptos::{
     prelude::*,
@@ -12,15 +12,15 @@ use leptos::{
     tachys::reactive_graph::{OwnedView, Suspend},
 };
 
-/// Shows what a resource brings, with the former content in place, and alive, while it is brought anew.
+/// Renders the value of a resource. While it reloads, the previous view stays on screen and alive.
 #[component]
 pub fn Awaited<R, V, F>(
-    /// What is awaited: a resource, or two. Blocking ones, where the page's status or a redirect depends on it.
+    /// One resource or two. They must be blocking if the page's status or a redirect depends on them.
     resource: R,
-    /// What is shown before anything has come; nothing where it is not given.
+    /// Shown until the first value arrives; empty by default.
     #[prop(optional, into)]
     fallback: ViewFnOnce,
-    /// What is made of it.
+    /// Renders the value.
     children: F,
 ) -> impl IntoView
 where
@@ -54,31 +54,30 @@ where
     }
 }
 
-/// Marks what is inside of an [`Awaited`].
+/// Marks the contents of an [`Awaited`].
 #[derive(Clone, Copy)]
 struct Inside;
 
-/// Fails inside of another `Awaited`, whose contents must be numbered in the order of the page.
+/// Panics in debug builds if called inside another `Awaited`, whose contents must be numbered in page order.
 ///
-/// The server numbers what is inside when it arrives, which is after all that follows on the page; the browser,
-/// which has it at once, before. The browser would then look for resources under the wrong numbers, and could not
-/// take the page over. What two resources bring together is awaited together instead.
+/// The server numbers the contents when they arrive, after everything that follows on the page; the browser, which has
+/// them at once, numbers them first. It would then look up resources under the wrong numbers and hydration would fail.
+/// Await two resources together instead of nesting.
 fn assert_outside() {
     #[cfg(feature = "ssr")]
     debug_assert!(use_context::<Inside>().is_none(), "an `Awaited` or `Loaded` inside of another one");
 }
 
-/// What can be awaited: a resource, two that are shown together, or nothing.
+/// Something that can be awaited: one resource, two shown together, or `()`.
 pub trait Awaitable {
-    /// The same, held by itself and not by the page's arena.
+    /// The same value, owned by itself rather than by the page's arena.
     type Kept: Send + Sync + 'static;
-    /// What it brings.
     type Output: Send + 'static;
 
-    /// Takes it out of the arena. Called while the page is there.
+    /// Takes it out of the arena. Must be called while the page exists.
     fn keep(self) -> Self::Kept;
 
-    /// The arrival of what it brings; it needs nothing of the page.
+    /// Resolves to the value; needs nothing of the page.
     fn arrival(kept: &Self::Kept) -> impl Future<Output = Self::Output> + Send + 'static;
 }
 
@@ -95,7 +94,7 @@ impl<T: Clone + Send + Sync + 'static> Awaitable for Resource<T> {
     }
 }
 
-/// Nothing; it is there at once.
+/// Ready at once.
 impl Awaitable for () {
     type Kept = ();
     type Output = ();

@@ -1,4 +1,4 @@
-//! Buttons, and links that look like them. Every one of them is labelled with a verb.
+//! Buttons, and links that look like buttons. Every label is a verb.
 
 use leptos::{ev, prelude::*};
 use leptos_router::components::A;
@@ -7,17 +7,17 @@ use web_sys::HtmlElement;
 
 use super::live_form::cannot_submit;
 
-/// How much a button asks for attention.
+/// How prominent a button is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ButtonKind {
-    /// The one thing that this page or form is for.
+    /// The main action of the page or form.
     Primary,
-    /// Everything else.
+    /// Every other action.
     #[default]
     Plain,
     /// In a table row, where a border would be noise.
     Quiet,
-    /// What deletes.
+    /// Deletes something.
     Danger,
 }
 
@@ -32,31 +32,26 @@ impl ButtonKind {
     }
 }
 
-/// A button. Without `on_press` it submits the form that it stands in, as soon as that can be sent.
+/// A button. Without `on_press` it submits its form once that can be sent.
 #[component]
 pub fn Button(
-    /// How it looks.
-    #[prop(optional)]
-    kind: ButtonKind,
-    /// What a press does, instead of submitting.
+    #[prop(optional)] kind: ButtonKind,
+    /// Called on a press, instead of submitting the form.
     #[prop(optional, into)]
     on_press: Option<Callback<()>>,
-    /// Whether it submits the form nevertheless, for now.
+    /// Whether it currently submits the form despite `on_press`.
     #[prop(optional, into)]
     submits: Signal<bool>,
-    /// Whether it cannot be pressed now.
-    #[prop(optional, into)]
-    disabled: Signal<bool>,
-    /// Whether what it started is still under way.
+    #[prop(optional, into)] disabled: Signal<bool>,
+    /// Whether the action it started is still running.
     #[prop(optional, into)]
     busy: Signal<bool>,
-    /// The field's name, for forms that tell their submit buttons apart.
+    /// The field name, for forms that tell their submit buttons apart.
     #[prop(optional, into)]
     name: Option<String>,
-    /// What the form is told when this button submits it.
+    /// The field value that is sent when this button submits the form.
     #[prop(optional, into)]
     value: Option<String>,
-    /// The label.
     children: Children,
 ) -> impl IntoView {
     let presses = on_press.is_some();
@@ -83,20 +78,14 @@ pub fn Button(
     }
 }
 
-/// A link that looks like a button: it leads to another page and changes nothing.
+/// A link that looks like a button: it navigates and changes nothing.
 #[component]
 pub fn ButtonLink(
-    /// Where it leads.
-    #[prop(into)]
-    href: String,
-    /// How it looks.
-    #[prop(optional)]
-    kind: ButtonKind,
-    /// Whether it opens or closes a dialog: then it is a button, also to those who hear the page,
-    /// and to the space bar.
+    #[prop(into)] href: String,
+    #[prop(optional)] kind: ButtonKind,
+    /// Whether it opens or closes a dialog. If so it behaves as a button for screen readers and the space bar.
     #[prop(optional)]
     dialog: bool,
-    /// The label.
     children: Children,
 ) -> impl IntoView {
     let press = move |event: ev::KeyboardEvent| {

@@ -1,5 +1,4 @@
-//! What somebody has the server do: a form that is sent, a button that is pressed. It is carried out, says what went
-//! wrong, and leads on when it is done.
+//! Calls to server functions from forms and buttons: pending state, errors, and what follows on success.
 
 use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
@@ -7,7 +6,7 @@ use leptos_router::{NavigateOptions, hooks::use_navigate};
 use super::{focus_first_error, use_notices};
 use crate::{error::AppError, server::Answer};
 
-/// A server function that a form or a button calls with an `I`, and that answers with an `O`. Cheap to copy.
+/// A server function that a form or button calls with an `I` and that returns an `O`. Cheap to copy.
 pub struct Call<I, O>(Action<I, Answer<O>>);
 
 impl<I, O> Clone for Call<I, O> {
@@ -18,7 +17,7 @@ impl<I, O> Clone for Call<I, O> {
 
 impl<I, O> Copy for Call<I, O> {}
 
-/// What follows once the server has done what it was asked for.
+/// What follows a successful call.
 #[derive(Default)]
 pub struct Done {
     said: Option<String>,
@@ -26,33 +25,33 @@ pub struct Done {
 }
 
 impl Done {
-    /// One stays on the page.
+    /// Stays on the page.
     #[must_use]
     pub fn here() -> Self {
         Self::default()
     }
 
-    /// The dialog is closed: the page behind takes its place in the history.
+    /// Closes the dialog: the page behind it replaces it in the history.
     #[must_use]
     pub fn back_to(page: impl Into<String>) -> Self {
         let options = NavigateOptions { replace: true, scroll: false, ..NavigateOptions::default() };
         Self { said: None, way: Some((page.into(), options)) }
     }
 
-    /// Another page shows what has become of it.
+    /// Navigates to another page, which shows the result.
     #[must_use]
     pub fn on_to(page: impl Into<String>) -> Self {
         Self { said: None, way: Some((page.into(), NavigateOptions::default())) }
     }
 
-    /// It is also said at the edge of the page.
+    /// Also shows a notice.
     #[must_use]
     pub fn saying(self, text: impl Into<String>) -> Self {
         Self { said: Some(text.into()), ..self }
     }
 }
 
-/// The call behind a form: when it is refused, the focus goes to the first field that is wrong.
+/// A call made by a form: if it fails, the first invalid field gets the focus.
 pub fn use_form<I, O, A>(
     ask: impl Fn(&I) -> A + Send + Sync + 'static,
     done: impl Fn(O) -> Done + 'static,
@@ -65,7 +64,7 @@ where
     called(ask, done, focus_first_error)
 }
 
-/// The call behind a button, or behind a form without fields that could be wrong: the focus stays.
+/// A call made by a button, or by a form without fields to validate: the focus does not move.
 pub fn use_call<I, O, A>(
     ask: impl Fn(&I) -> A + Send + Sync + 'static,
     done: impl Fn(O) -> Done + 'static,
@@ -98,7 +97,7 @@ where
     call
 }
 
-/// Says what is to be said, and goes where it leads.
+/// Shows the notice and navigates.
 fn go_on() -> impl Fn(Done) {
     let (navigate, notices) = (use_navigate(), use_notices());
     move |Done { said, way }| {
@@ -116,36 +115,36 @@ where
     I: Send + Sync + 'static,
     O: Clone + Send + Sync + 'static,
 {
-    /// Asks the server.
+    /// Calls the server function.
     pub fn send(self, input: I) {
         self.0.dispatch(input);
     }
 
-    /// Whether the server is still at work.
+    /// Whether the call is running.
     #[must_use]
     pub fn pending(self) -> Memo<bool> {
         self.0.pending()
     }
 
-    /// What the server answered the last time.
+    /// The result of the last call.
     #[must_use]
     pub fn answer(self) -> Option<Answer<O>> {
         self.0.value().get()
     }
 
-    /// Why it was refused the last time.
+    /// The error of the last call, if it failed.
     #[must_use]
     pub fn problem(self) -> Signal<Option<AppError>> {
         problem_of(self.0)
     }
 
-    /// What was wrong with one field the last time.
+    /// The last call's error for one field.
     #[must_use]
     pub fn about(self, field: &'static str) -> Signal<Option<String>> {
         about(self.problem(), field)
     }
 
-    /// Whether it is done, and not being done once more.
+    /// Whether the last call succeeded and no new one is running.
     #[must_use]
     pub fn is_done(self) -> Signal<bool> {
         let Self(action) = self;
@@ -154,7 +153,7 @@ where
         })
     }
 
-    /// Forgets what the server answered.
+    /// Clears the result.
     pub fn forget(self) {
         self.0.clear();
     }
@@ -165,14 +164,14 @@ where
     I: Clone + Send + Sync + 'static,
     O: Clone + Send + Sync + 'static,
 {
-    /// What the server is asked with now.
+    /// The input of the running call.
     #[must_use]
     pub fn sent(self) -> Option<I> {
         self.0.input().get()
     }
 }
 
-/// Why an action was refused the last time.
+/// The error of an action's last call.
 #[must_use]
 pub fn problem_of<I, O>(action: Action<I, Answer<O>>) -> Signal<Option<AppError>>
 where

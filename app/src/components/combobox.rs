@@ -1,37 +1,30 @@
-//! A text field that suggests: one may choose from its list by mouse or keys, or type freely.
+//! A text field with suggestions, which can be chosen by mouse or keyboard or ignored.
 
 use leptos::{ev, prelude::*};
 
 use super::{form::told, live_form::use_filling};
 
-/// A field with suggestions. How it behaves is the combobox pattern of the ARIA practices.
+/// A field with suggestions, following the ARIA combobox pattern.
 #[component]
 pub fn Combobox(
-    /// The field's name in the form; unique on the page.
+    /// Field name in the form; unique on the page.
     name: &'static str,
-    /// What one writes there.
-    #[prop(into)]
-    label: String,
-    /// What is written there.
+    #[prop(into)] label: String,
     value: RwSignal<String>,
-    /// What may be chosen now.
+    /// The current suggestions.
     #[prop(into)]
     options: Signal<Vec<String>>,
-    /// Asked for suggestions when the field is entered and with each change of its text.
+    /// Called with the text when the field gains focus and on each change.
     #[prop(into)]
     on_search: Callback<String>,
-    /// One sentence of help.
-    #[prop(optional, into)]
-    hint: Option<String>,
-    /// What is wrong with it.
-    #[prop(optional, into)]
-    error: Signal<Option<String>>,
+    #[prop(optional, into)] hint: Option<String>,
+    #[prop(optional, into)] error: Signal<Option<String>>,
     /// An example, shown while the field is empty.
     #[prop(optional, into)]
     placeholder: Option<String>,
 ) -> impl IntoView {
     let open = RwSignal::new(false);
-    // By its text: whatever the list turns into meanwhile, what one sees marked is what one chooses.
+    // By its text, so that even if the list changes meanwhile, the option highlighted is the option chosen.
     let marked = RwSignal::new(None::<String>);
     let active = Memo::new(move |_| {
         marked.with(|marked| {
@@ -70,7 +63,7 @@ pub fn Combobox(
             choose(index);
         }
         ("Escape", _) if shown.get_untracked() => {
-            // Closes the list, not the dialog around it.
+            // Closes the list, not the surrounding dialog.
             event.prevent_default();
             event.stop_propagation();
             open.set(false);
@@ -123,7 +116,7 @@ pub fn Combobox(
                                     id=option_id(index)
                                     role="option"
                                     aria-selected=move || if active.get() == Some(index) { "true" } else { "false" }
-                                    // Keeps the focus in the field, whose loss would close the list first.
+                                    // Keeps the focus in the field; losing it would close the list first.
                                     on:mousedown=|event| event.prevent_default()
                                     on:click=move |_| choose(index)
                                 >
@@ -140,7 +133,7 @@ pub fn Combobox(
     }
 }
 
-/// The next active option: from none to either end, and round.
+/// The next active option. From none it goes to either end; at the ends it wraps around.
 fn stepped(active: Option<usize>, by: isize, count: usize) -> Option<usize> {
     let last = count.checked_sub(1)?;
     Some(match (active, by.is_positive()) {
@@ -162,7 +155,7 @@ mod tests {
     use super::stepped;
 
     #[test]
-    fn the_arrow_keys_go_round() {
+    fn the_arrow_keys_wrap_around() {
         assert_eq!(stepped(None, 1, 3), Some(0));
         assert_eq!(stepped(None, -1, 3), Some(2));
         assert_eq!(stepped(Some(2), 1, 3), Some(0));

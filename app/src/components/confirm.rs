@@ -1,32 +1,32 @@
-//! Asking before something is lost.
+//! Confirmation before something is lost.
 
 use leptos::{html, prelude::*};
 
 use super::{Button, ButtonKind, FieldKind, FormProblem, LiveForm, TextField};
 use crate::error::AppError;
 
-/// A button that asks before it acts. It needs script; what it stands for says what will be lost.
+/// A button that asks for confirmation. Needs script. Its children say what will be lost.
 #[component]
 pub fn ConfirmButton(
-    /// The button's label, and that of the button that confirms: "Delete".
+    /// The label of this button and of the one that confirms: "Delete".
     #[prop(into)]
     label: String,
-    /// How the first button looks.
+    /// The style of the first button.
     #[prop(default = ButtonKind::Danger)]
     kind: ButtonKind,
     /// The question: "Delete the policy to qa/website?".
     #[prop(into)]
     title: Signal<String>,
-    /// What has to be typed, where it cannot be undone.
+    /// The text to type to confirm something irreversible.
     #[prop(optional, into)]
     name: Option<String>,
-    /// Whether it is being done.
+    /// Whether the action is running.
     #[prop(optional, into)]
     busy: Signal<bool>,
-    /// Why the last attempt failed.
+    /// The error of the last attempt.
     #[prop(optional, into)]
     problem: Signal<Option<AppError>>,
-    /// What is done.
+    /// The action.
     #[prop(into)]
     on_confirm: Callback<()>,
     /// What will be lost.
@@ -73,7 +73,7 @@ fn Confirmation(
         if let Some(dialog) = dialog.get()
             && !dialog.open()
         {
-            // It fails on a dialog that is open or detached; this one is neither.
+            // Fails only if the dialog is already open or detached, which it is not.
             let _ = dialog.show_modal();
         }
     });
@@ -85,7 +85,7 @@ fn Confirmation(
             on_confirm.run(());
         }
     };
-    // The dialog lies inside of the form or table that it asks about: its events are its own.
+    // The dialog is inside the form or table it asks about, so its events must not bubble.
     view! {
         <dialog class="confirm" aria-labelledby="confirm-title" node_ref=dialog on:close=move |_| open.set(false)>
             <LiveForm on_submit=submit>

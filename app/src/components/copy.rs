@@ -1,4 +1,4 @@
-//! Taking a text along: digests, commands, names.
+//! Copying text to the clipboard: digests, commands, names.
 
 use std::time::Duration;
 
@@ -7,13 +7,11 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{HtmlDocument, HtmlTextAreaElement};
 
-/// Copies a text, and says so for a moment.
+/// Copies a text and briefly confirms it.
 #[component]
 pub fn CopyButton(
-    /// The text.
-    #[prop(into)]
-    text: Signal<String>,
-    /// What is copied, for those who hear the button instead of seeing it: "Copy the digest".
+    #[prop(into)] text: Signal<String>,
+    /// Label for screen readers: "Copy the digest".
     #[prop(into)]
     label: String,
 ) -> impl IntoView {
@@ -34,13 +32,13 @@ pub fn CopyButton(
     }
 }
 
-/// Commands for a terminal, to copy.
+/// Terminal commands to copy.
 #[component]
 pub fn Commands(
-    /// The commands, one a line.
+    /// One command per line.
     #[prop(into)]
     text: String,
-    /// What is copied: "Copy the commands".
+    /// Label of the copy button: "Copy the commands".
     #[prop(into)]
     label: String,
 ) -> impl IntoView {
@@ -52,10 +50,10 @@ pub fn Commands(
     }
 }
 
-/// A digest, shortened to what tells it apart, with the whole of it on hover and to copy.
+/// A shortened digest, with the full one on hover and on the clipboard.
 #[component]
 pub fn DigestText(
-    /// The digest, such as `sha256:8c1f…`.
+    /// The full digest, such as `sha256:8c1f…`.
     #[prop(into)]
     digest: String,
 ) -> impl IntoView {
@@ -67,7 +65,7 @@ pub fn DigestText(
     }
 }
 
-/// The algorithm and twelve digits.
+/// The algorithm and the first twelve digits.
 fn short(digest: &str) -> String {
     match digest.split_once(':') {
         Some((algorithm, hex)) if hex.len() > 12 => {
@@ -81,8 +79,7 @@ async fn copy_text(text: &str) -> bool {
     if window().is_secure_context() {
         return JsFuture::from(window().navigator().clipboard().write_text(text)).await.is_ok();
     }
-    // Over plain HTTP, from another host than localhost, browsers have no clipboard for scripts; the
-    // old way of selecting and copying still works.
+    // Over plain HTTP, except on localhost, browsers offer no clipboard API; selecting and copying still works.
     copy_selection(text).unwrap_or(false)
 }
 

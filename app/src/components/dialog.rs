@@ -1,5 +1,5 @@
-//! Dialogs that have an address. Without script, or before it is loaded, one is a plain page; with
-//! it, a modal one over the page behind.
+//! Dialogs with an address. Without script, or before it has loaded, a dialog is a plain page; with script, it is modal
+//! over the page behind it.
 
 use leptos::{ev, html, prelude::*};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
@@ -8,13 +8,13 @@ use web_sys::{Element, HtmlElement};
 
 use super::{Way, live_form::is_field_within, use_leaving};
 
-/// A dialog that is open as long as one is at its address.
+/// A dialog that is open as long as the browser is at its address.
 #[component]
 pub fn RouteDialog(
-    /// What it is for: "New mirror".
+    /// The title: "New mirror".
     #[prop(into)]
     title: String,
-    /// Where closing leads: the page behind it.
+    /// The page behind it, to which closing leads.
     #[prop(into)]
     back: String,
     /// The form.
@@ -25,17 +25,17 @@ pub fn RouteDialog(
         let Some(dialog) = dialog.get() else { return };
         let opener = document().active_element().and_then(|element| element.dyn_into::<HtmlElement>().ok());
         let typing = opener.clone().filter(|focused| is_field_within(focused, &dialog));
-        // It fails on a dialog that is open or detached; this one is neither.
+        // Fails only if the dialog is already open or detached, which it is not.
         let _ = dialog.show_modal();
-        // Opening it moves the focus to what comes first in it, even from a field in which somebody types.
+        // Opening moves the focus to the first element, even away from a field the user is typing in.
         if let Some(field) = typing {
             let _ = field.focus();
         }
-        // A dialog that is closed hands the focus back by itself; one that is taken off the page does not.
+        // A dialog that is closed restores the focus by itself; one that is removed from the page does not.
         let opener = StoredValue::new_local(opener);
         on_cleanup(move || {
             if let Some(Some(opener)) = opener.try_get_value() {
-                // Whether the opener is still on the page is for it to know.
+                // The opener may no longer be on the page; focusing it is then a no-op.
                 request_animation_frame(move || drop(opener.focus()));
             }
         });
@@ -53,11 +53,11 @@ pub fn RouteDialog(
             }
         }
     };
-    // Browsers close a dialog at the second Escape in a row, whatever was made of the first.
+    // Browsers close a dialog on the second Escape in a row, even if the first was cancelled.
     let reopen = move |_| {
         if let Some(dialog) = dialog.get_untracked().filter(|dialog| dialog.is_connected() && !dialog.open())
         {
-            // A question that was asked meanwhile would lie below it, where nobody can answer it.
+            // A question opened meanwhile would lie below it, out of reach.
             leaving.stay();
             let _ = dialog.show_modal();
         }

@@ -1,8 +1,8 @@
-//! Form fields: a label, a hint, what is wrong, and the control itself, tied together.
+//! Form fields: label, hint, error and control, linked by ids.
 //!
-//! Every field has a name, by which a plain form sends it; what one types is kept in a signal, so
-//! that a page can react to it and a failed attempt loses nothing. None lets the browser put back what stood
-//! in it before a reload: it would pass for something that was typed.
+//! Every field has a name, under which a plain form submits it; its value lives in a signal, so that a page can react
+//! to it and a failed attempt loses nothing. Autofill after a reload is off for all fields: restored values would pass
+//! for typed ones.
 
 use leptos::prelude::*;
 use leptos_router::{NavigateOptions, hooks::use_navigate};
@@ -12,36 +12,33 @@ use web_sys::{FormData, HtmlElement, HtmlFormElement, SubmitEvent, UrlSearchPara
 use super::{live_form::cannot_submit, raw::area_text};
 use crate::{paths::without_empty, sentence::sentence};
 
-/// What a [`TextField`] takes.
+/// The kind of value a [`TextField`] takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FieldKind {
-    /// Any text.
     #[default]
     Text,
-    /// Names, tags, patterns: set in a fixed width, neither corrected nor capitalised.
+    /// Names, tags, patterns: monospaced, no spell checking, no capitalisation.
     Code,
-    /// A secret. Its value never stands in the HTML.
+    /// A secret. Its value is never written to the HTML.
     Password,
-    /// The address of something.
     Url,
-    /// A whole number.
+    /// An integer.
     Number,
 }
 
-/// Moves the focus to the first field with an error, or to what is wrong with the whole form, once that is on
-/// the page.
+/// Focuses the first invalid field, or the error of the whole form, once it is on the page.
 pub fn focus_first_error() {
     request_animation_frame(|| {
         let find = |selector| document().query_selector(selector).ok().flatten();
         let field = find("[aria-invalid=true]").or_else(|| find(".form-problem"));
         if let Some(field) = field.and_then(|field| field.dyn_into::<HtmlElement>().ok()) {
-            // Focusing an element that is on the page cannot fail.
+            // Focusing an element on the page cannot fail.
             let _ = field.focus();
         }
     });
 }
 
-/// The ids by which a field's parts refer to each other.
+/// The ids that link the parts of a field.
 pub(super) struct Ids {
     pub(super) control: String,
     hint: String,
@@ -62,7 +59,7 @@ impl Ids {
     }
 }
 
-/// What is wrong with a field, as a sentence.
+/// A field's error, as a sentence.
 pub(super) fn told(error: Signal<Option<String>>) -> impl Fn() -> Option<String> {
     move || error.get().map(|error| sentence(&error))
 }
@@ -86,40 +83,31 @@ pub(super) fn Field(
     }
 }
 
-/// A field for one line of text.
+/// A single-line text field.
 #[component]
 pub fn TextField(
-    /// The field's name in the form; unique on the page.
+    /// Field name in the form; unique on the page.
     #[prop(into)]
     name: String,
-    /// What one writes there.
-    #[prop(into)]
-    label: String,
-    /// What is written there.
+    #[prop(into)] label: String,
     value: RwSignal<String>,
-    /// What it takes.
-    #[prop(optional)]
-    kind: FieldKind,
-    /// One sentence of help.
+    #[prop(optional)] kind: FieldKind,
+    /// One sentence.
     #[prop(optional, into)]
     hint: Option<String>,
-    /// What is wrong with it.
-    #[prop(optional, into)]
-    error: Signal<Option<String>>,
+    #[prop(optional, into)] error: Signal<Option<String>>,
     /// An example, shown while the field is empty.
     #[prop(optional, into)]
     placeholder: Option<String>,
-    /// What browsers may fill in, such as `username`; nothing when not given.
+    /// The `autocomplete` token, such as `username`; off by default.
     #[prop(optional, into)]
     autocomplete: Option<String>,
-    /// Whether it must be filled.
-    #[prop(optional)]
-    required: bool,
+    #[prop(optional)] required: bool,
 ) -> impl IntoView {
     let ids = Ids::of(&name);
     let (control, described_by) = (ids.control.clone(), ids.described_by());
     let exact = matches!(kind, FieldKind::Code | FieldKind::Url | FieldKind::Password);
-    // The address check of browsers wants a scheme where ours supplies one, so `url` is a text too.
+    // Browsers require a scheme in `type="url"`; Longshore adds a missing one, so `url` is a text field too.
     let (input_type, input_mode) = match kind {
         FieldKind::Password => ("password", None),
         FieldKind::Number => ("text", Some("numeric")),
@@ -150,26 +138,21 @@ pub fn TextField(
     }
 }
 
-/// A field for several lines, such as a certificate.
+/// A multi-line field, such as for a certificate.
 #[component]
 pub fn TextArea(
-    /// The field's name in the form; unique on the page.
+    /// Field name in the form; unique on the page.
     #[prop(into)]
     name: String,
-    /// What one writes there.
-    #[prop(into)]
-    label: String,
-    /// What is written there.
+    #[prop(into)] label: String,
     value: RwSignal<String>,
-    /// How many lines are seen at once.
+    /// Number of visible lines.
     #[prop(default = 6)]
     rows: u32,
-    /// One sentence of help.
+    /// One sentence.
     #[prop(optional, into)]
     hint: Option<String>,
-    /// What is wrong with it.
-    #[prop(optional, into)]
-    error: Signal<Option<String>>,
+    #[prop(optional, into)] error: Signal<Option<String>>,
 ) -> impl IntoView {
     let ids = Ids::of(&name);
     let (control, described_by) = (ids.control.clone(), ids.described_by());
@@ -196,47 +179,39 @@ pub fn TextArea(
 /// One of several values to choose from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// What the form is told.
+    /// The submitted value.
     pub value: String,
-    /// What one reads.
     pub label: String,
-    /// What it means, where the label does not say it all.
+    /// Explanation, if the label is not enough.
     pub hint: Option<String>,
 }
 
 impl Choice {
-    /// A choice that its label explains.
+    /// A choice without a hint.
     pub fn new(value: impl Into<String>, label: impl Into<String>) -> Self {
         Self { value: value.into(), label: label.into(), hint: None }
     }
 
-    /// The same choice with an explanation.
+    /// Adds an explanation.
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 }
 
-/// A list to choose one value from.
+/// A drop-down list.
 #[component]
 pub fn SelectField(
-    /// The field's name in the form; unique on the page.
+    /// Field name in the form; unique on the page.
     #[prop(into)]
     name: String,
-    /// What one chooses.
-    #[prop(into)]
-    label: String,
-    /// What is chosen.
+    #[prop(into)] label: String,
     value: RwSignal<String>,
-    /// What there is to choose from.
-    #[prop(into)]
-    choices: Signal<Vec<Choice>>,
-    /// One sentence of help.
+    #[prop(into)] choices: Signal<Vec<Choice>>,
+    /// One sentence.
     #[prop(optional, into)]
     hint: Option<String>,
-    /// What is wrong with it.
-    #[prop(optional, into)]
-    error: Signal<Option<String>>,
+    #[prop(optional, into)] error: Signal<Option<String>>,
 ) -> impl IntoView {
     let ids = Ids::of(&name);
     let (control, described_by) = (ids.control.clone(), ids.described_by());
@@ -269,18 +244,14 @@ pub fn SelectField(
     }
 }
 
-/// A few values side by side, one of them chosen.
+/// A row of radio buttons.
 #[component]
 pub fn Choices(
-    /// The field's name in the form; unique on the page.
+    /// Field name in the form; unique on the page.
     #[prop(into)]
     name: String,
-    /// What one chooses.
-    #[prop(into)]
-    legend: String,
-    /// What is chosen.
+    #[prop(into)] legend: String,
     value: RwSignal<String>,
-    /// What there is to choose from.
     choices: Vec<Choice>,
 ) -> impl IntoView {
     view! {
@@ -291,7 +262,7 @@ pub fn Choices(
                 .map(|choice| {
                     let own = StoredValue::new(choice.value.clone());
                     let chosen = move || own.with_value(|own| *own == value.get());
-                    // The hint describes the choice; it is no part of its name.
+                    // The hint describes the choice; it is not part of its accessible name.
                     let label_id = format!("field-{name}-{}-label", choice.value);
                     let hint_id = format!("field-{name}-{}-hint", choice.value);
                     let described_by = choice.hint.is_some().then(|| hint_id.clone());
@@ -320,18 +291,15 @@ pub fn Choices(
     }
 }
 
-/// A box to tick.
+/// A check box.
 #[component]
 pub fn Checkbox(
-    /// The field's name in the form; unique on the page.
+    /// Field name in the form; unique on the page.
     #[prop(into)]
     name: String,
-    /// What ticking it means.
-    #[prop(into)]
-    label: String,
-    /// Whether it is ticked.
+    #[prop(into)] label: String,
     value: RwSignal<bool>,
-    /// One sentence of help.
+    /// One sentence.
     #[prop(optional, into)]
     hint: Option<String>,
 ) -> impl IntoView {
@@ -356,16 +324,14 @@ pub fn Checkbox(
     }
 }
 
-/// A switch that acts at once. It submits the form around it, which says what is switched.
+/// A switch with immediate effect. It submits the surrounding form, which says what is switched.
 #[component]
 pub fn Switch(
-    /// Whether it is on.
-    #[prop(into)]
-    on: Signal<bool>,
-    /// What is switched, for those who hear the page: "Policy to qa/website".
+    #[prop(into)] on: Signal<bool>,
+    /// Label for screen readers: "Policy to qa/website".
     #[prop(into)]
     label: String,
-    /// Whether the last press is still being carried out.
+    /// Whether the last change is still being saved.
     #[prop(optional, into)]
     busy: Signal<bool>,
 ) -> impl IntoView {
@@ -385,23 +351,23 @@ pub fn Switch(
     }
 }
 
-/// The search over a list. Its words are part of the address, so they survive a reload; `/` leads to
-/// it from anywhere on the page.
+/// The search field of a list. The search is part of the address, so it survives a reload; `/` focuses the field from
+/// anywhere on the page.
 #[component]
 pub fn SearchBox(
     /// The address of the list.
     #[prop(into)]
     action: String,
-    /// The words that are searched for now.
+    /// The current search.
     #[prop(into)]
     value: Signal<String>,
-    /// What is searched, for those who hear the page: "Search the repositories".
+    /// Label for screen readers: "Search the repositories".
     #[prop(into)]
     label: String,
-    /// The id of a `<datalist>` with words to search for.
+    /// The id of a `<datalist>` with suggestions.
     #[prop(optional, into)]
     list: Option<String>,
-    /// Told what stands in the search when it is entered and with each change, so that words can be suggested.
+    /// Called with the text when the field gains focus and on each change, to load suggestions.
     #[prop(optional, into)]
     on_search: Option<Callback<String>>,
     /// Other fields of the same form, such as filters.
@@ -442,8 +408,7 @@ pub fn SearchBox(
     }
 }
 
-/// Where a form leads that only asks: to its address, with the fields that say something. Without script the server
-/// leads there.
+/// The address that a GET form leads to, without its empty fields. Without script, the server redirects there.
 fn address_of(form: &HtmlFormElement) -> Option<String> {
     let fields = FormData::new_with_form(form).ok()?;
     let query = UrlSearchParams::new_with_str_sequence_sequence(&fields).ok()?.to_string();

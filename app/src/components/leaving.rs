@@ -1,5 +1,4 @@
-//! Asking before what somebody typed is lost: by Escape, by a link, by closing a dialog. Who presses *Cancel* has
-//! decided already.
+//! Asks before typed input is lost to Escape, a link, or the closing of a dialog. Pressing *Cancel* asks nothing.
 
 use leptos::{ev, html, prelude::*};
 use leptos_router::{NavigateOptions, hooks::use_navigate};
@@ -12,21 +11,20 @@ use super::{
 };
 use crate::arrival::before_router;
 
-/// Where somebody wants to go.
+/// Where the user wants to go.
 #[derive(Clone)]
 pub(crate) enum Way {
-    /// To another page of this site.
+    /// Another page of this site.
     Page {
-        /// Its address.
         href: String,
-        /// Whether it is shown from its beginning.
+        /// Whether to scroll to the top.
         scroll: bool,
     },
-    /// Whatever this does.
+    /// Any other way out.
     Out(Callback<()>),
 }
 
-/// Where somebody wants to go, until it is decided what becomes of what was typed.
+/// The pending navigation, until the user decides about the typed input.
 #[derive(Clone, Copy)]
 pub(crate) struct Leaving(RwSignal<Option<Way>>);
 
@@ -41,7 +39,7 @@ pub(crate) fn use_leaving() -> Leaving {
 }
 
 impl Leaving {
-    /// Asks whether to leave `part` of the page, if anything would be lost. Answers whether it asks.
+    /// Asks whether to leave `part` of the page, if input would be lost. Returns whether it asks.
     pub(crate) fn asks(self, part: Option<&Element>, way: Way) -> bool {
         let asks = is_filled(part);
         if asks {
@@ -50,13 +48,13 @@ impl Leaving {
         asks
     }
 
-    /// Asks no more.
+    /// Closes the question and stays.
     pub(super) fn stay(self) {
         self.0.set(None);
     }
 }
 
-/// The question, and what notices that a link would lead away.
+/// The question, and the listener for links that leave the page.
 #[component]
 pub(crate) fn LeaveQuestion() -> impl IntoView {
     let leaving = use_leaving();
@@ -84,12 +82,12 @@ fn Question(leaving: Leaving) -> impl IntoView {
         if let Some(dialog) = dialog.get()
             && !dialog.open()
         {
-            // It fails on a dialog that is open or detached; this one is neither.
+            // Fails only if the dialog is already open or detached, which it is not.
             let _ = dialog.show_modal();
         }
     });
     let navigate = StoredValue::new_local(use_navigate());
-    // Closing it hands the focus back; taking it off the page would not.
+    // Closing it restores the focus; removing it from the page would not.
     let close = move || {
         if let Some(dialog) = dialog.get_untracked() {
             dialog.close();
@@ -125,12 +123,12 @@ fn Question(leaving: Leaving) -> impl IntoView {
     }
 }
 
-/// The page of this site that a click leads to, where it leaves the present one.
+/// The page of this site that a click leads to, if it leaves the current one.
 fn leads_away(event: &MouseEvent) -> Option<Way> {
     let elsewhere =
         event.button() != 0 || event.meta_key() || event.ctrl_key() || event.shift_key() || event.alt_key();
     let link = event.target()?.dyn_into::<Element>().ok()?.closest("a[href]").ok()??;
-    // Who presses Cancel has decided.
+    // Pressing Cancel is a decision.
     let decided = link.closest(".form-actions").ok()?.is_some();
     let link: HtmlAnchorElement = link.dyn_into().ok()?;
     let here = window().location();

@@ -1,4 +1,4 @@
-//! Lists whose state stands in the address: what is searched, filtered, and on which page one is.
+//! Lists whose state is in the address: search, filters and page.
 
 use leptos::prelude::*;
 use leptos_router::{
@@ -12,11 +12,11 @@ use web_sys::{Event, HtmlSelectElement};
 use super::{Choice, Pager};
 use crate::{paths, server::PAGE_SIZE};
 
-/// What the address says about a list.
+/// The list state in an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListQuery(ParamsMap);
 
-/// What the address of this page says about its list.
+/// The list state in the address of the current page.
 #[must_use]
 pub fn use_list_query() -> Memo<ListQuery> {
     let query = use_query_map();
@@ -24,45 +24,45 @@ pub fn use_list_query() -> Memo<ListQuery> {
 }
 
 impl ListQuery {
-    /// A filter's value, when it has one.
+    /// A filter's value, if set.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
         self.0.get_str(name).map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned)
     }
 
-    /// The words that are searched for.
+    /// The search.
     #[must_use]
     pub fn search(&self) -> Option<String> {
         self.get("q")
     }
 
-    /// A filter's value, where it is one of the words it may be.
+    /// A filter's value, if it is one of the allowed words.
     #[must_use]
     pub fn parsed<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
         self.get(name)?.parse().ok()
     }
 
-    /// Which part of the list is wanted.
+    /// The requested part of the list.
     #[must_use]
     pub fn page(&self) -> PageRequest {
         PageRequest { start: self.parsed("start"), size: PAGE_SIZE }
     }
 
-    /// Whether a part of the list is wanted of which the address names a filter.
+    /// Whether the address sets a search or a filter.
     #[must_use]
     pub fn is_filtered(&self) -> bool {
         self.0.latest_values().any(|(name, value)| name != "start" && !value.trim().is_empty())
     }
 
-    /// What an address with these parts says.
+    /// The list state in an address with these parts.
     #[cfg(test)]
     pub(crate) fn of(parts: &[(&'static str, &str)]) -> Self {
         Self(parts.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
     }
 
-    /// Another page of the same list.
+    /// The address of another part of the same list.
     fn at(&self, path: &str, start: &Cursor) -> String {
-        // What precedes a second page is the first one, whose address says nothing of it.
+        // The page before the second is the first, whose address has no cursor.
         let is_first = start.back && start.position <= u64::from(PAGE_SIZE);
         let start = (!is_first).then(|| start.to_string());
         let kept = self.0.latest_values().filter(|(name, _)| *name != "start");
@@ -72,12 +72,9 @@ impl ListQuery {
     }
 }
 
-/// Says which part of the list is shown, and leads to the others.
+/// Shows which part of the list is on the page, and links to the others.
 #[component]
-pub fn ListPager<'page, T>(
-    /// What is shown.
-    page: &'page Page<T>,
-) -> impl IntoView + use<T> {
+pub fn ListPager<'page, T>(page: &'page Page<T>) -> impl IntoView + use<T> {
     let query = use_list_query().get_untracked();
     let path = use_location().pathname.get_untracked();
     let previous = page.previous.as_ref().map(|start| query.at(&path, start));
@@ -85,17 +82,16 @@ pub fn ListPager<'page, T>(
     view! { <Pager start=page.start shown=page.items.len() total=page.total previous=previous next=next/> }
 }
 
-/// A filter with a few values, which acts when one is chosen.
+/// A filter with a few values, applied as soon as one is chosen.
 #[component]
 pub fn FilterSelect(
-    /// The filter's name in the address.
+    /// Its name in the address.
     name: &'static str,
-    /// What is filtered, which stands for all values as well: "State".
+    /// Its label, which also stands for all values: "State".
     label: &'static str,
-    /// What the address says.
+    /// The value in the address.
     #[prop(into)]
     value: Signal<String>,
-    /// The values.
     choices: Vec<Choice>,
 ) -> impl IntoView {
     view! {
@@ -118,20 +114,17 @@ pub fn FilterSelect(
     }
 }
 
-/// A filter with too many values for a list, of which some are suggested.
+/// A filter with too many values for a list, with suggestions.
 #[component]
 pub fn FilterText(
-    /// The filter's name in the address.
+    /// Its name in the address.
     name: &'static str,
-    /// What is filtered.
     label: &'static str,
-    /// What the address says.
+    /// The value in the address.
     #[prop(into)]
     value: Signal<String>,
-    /// What may be chosen.
-    #[prop(into)]
-    suggestions: Signal<Vec<String>>,
-    /// Told what stands there when the field is entered and with each change, so that something can be suggested.
+    #[prop(into)] suggestions: Signal<Vec<String>>,
+    /// Called with the text when the field gains focus and on each change, to load suggestions.
     #[prop(into)]
     on_search: Callback<String>,
 ) -> impl IntoView {
@@ -155,11 +148,11 @@ pub fn FilterText(
     }
 }
 
-/// Sends the form that the list of values stands in.
+/// Submits the form around the list of values.
 fn submit_form(event: &Event) {
     let select = event.target().and_then(|target| target.dyn_into::<HtmlSelectElement>().ok());
     if let Some(form) = select.and_then(|select| select.form()) {
-        // A form that is on the page and has no checks of its own can always be sent.
+        // A form on the page without validation of its own can always be submitted.
         let _ = form.request_submit();
     }
 }
@@ -169,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_part_of_a_list_keeps_what_is_searched() {
+    fn another_page_of_a_list_keeps_the_search() {
         let at = |back, position| Cursor { back, position, key: "\"a\"".to_owned() };
         let query = ListQuery::of(&[("q", "web site"), ("state", ""), ("start", &at(false, 25).to_string())]);
         assert_eq!(query.page().start, Some(at(false, 25)));
@@ -179,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_address_says_is_read_with_care() {
+    fn invalid_values_in_an_address_are_ignored() {
         let query = ListQuery::of(&[("q", "  "), ("start", "25")]);
         assert_eq!(query.search(), None);
         assert!(!query.is_filtered());

@@ -1,4 +1,4 @@
-//! Lists that are read page by page: the frame of a page that is one, and the part that every list has.
+//! Paginated lists: the frame of a list page, and the part that all lists share.
 
 use leptos::{either::Either, prelude::*};
 use longshore_model::Page;
@@ -7,18 +7,16 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Awaitable, ListPager, LoadedBeside, PageHeader, PageTitle};
 use crate::{live::ConnectionNotice, server::Answer};
 
-/// A page that is a list: its heading, what one can do there, and whether it still follows what happens.
+/// A list page: heading, actions, and a notice when live updates are lost.
 #[component]
 pub fn ListPage(
-    /// What it lists, as a noun.
+    /// A noun.
     title: &'static str,
-    /// What one can do there.
-    #[prop(optional, into)]
-    actions: Option<ViewFnOnce>,
-    /// Whether the connection is lost by which it follows what happens, where it does.
+    #[prop(optional, into)] actions: Option<ViewFnOnce>,
+    /// Whether the connection for live updates is lost, if the page has one.
     #[prop(optional)]
     lost: Option<ReadSignal<bool>>,
-    /// The filter, the list, and the place for dialogs.
+    /// Filters, list and dialog outlet.
     children: Children,
 ) -> impl IntoView {
     view! {
@@ -32,16 +30,16 @@ pub fn ListPage(
     }
 }
 
-/// One page of a list, or what stands in the place of an empty one, and the way to the other pages.
+/// One page of a list, or its replacement if empty, with links to the other pages.
 #[component]
 pub fn PagedList<T, B, E, R>(
-    /// The list. A blocking resource, where the page's status depends on it.
+    /// Must be blocking if the page's status depends on it.
     resource: Resource<Answer<Page<T>>>,
-    /// What else its rows are made of; `()` where that is nothing.
+    /// A second resource that the rows need; `()` if there is none.
     beside: B,
-    /// What stands in the place of an empty list.
+    /// Shown instead of an empty list.
     empty: E,
-    /// The table.
+    /// Renders the table.
     table: R,
 ) -> impl IntoView
 where
@@ -64,11 +62,11 @@ where
     view! { <LoadedBeside resource=resource beside=beside children=children/> }
 }
 
-/// Grows with each change of what a list shows, so that it is read anew. Cheap to copy.
+/// Counts the changes to a list, so that it is read again. Cheap to copy.
 #[derive(Clone, Copy)]
 pub struct Changes(RwSignal<usize>);
 
-/// The changes of a list, which the dialogs over it take part in.
+/// Provides the counter to the dialogs over the list.
 #[must_use]
 pub fn provide_changes() -> Changes {
     let changes = Changes(RwSignal::new(0));
@@ -76,23 +74,23 @@ pub fn provide_changes() -> Changes {
     changes
 }
 
-/// The changes of the list around.
+/// The counter of the surrounding list.
 ///
 /// # Panics
-/// Outside of a list that provides them.
+/// Outside a list that provides one.
 #[must_use]
 pub fn use_changes() -> Changes {
     use_context().expect("a list is around its dialogs")
 }
 
 impl Changes {
-    /// How many there were; a part of the source of the list.
+    /// The number of changes; part of the list resource's source.
     #[must_use]
     pub fn count(self) -> usize {
         self.0.get()
     }
 
-    /// Says that something was changed.
+    /// Counts a change.
     pub fn changed(self) {
         self.0.update(|changes| *changes += 1);
     }

@@ -1,30 +1,29 @@
-//! Forms that nothing but a script can send, and when they can.
+//! Forms that only script can send.
 //!
-//! They are of use once the browser has taken the page over. Until then, or without script, neither Enter nor a
-//! button may do anything: the browser would send what stands in the fields to an address that takes no form. So
-//! their submit buttons are disabled until the page is live, which keeps Enter from sending as well, and without
-//! script they say what they need.
+//! Until the browser has hydrated the page, or without script, neither Enter nor a button may do anything: the browser
+//! would submit the fields to an address that accepts no form. Submit buttons are therefore disabled until the page is
+//! live, which also keeps Enter from submitting, and without script a message says what they need.
 
 use leptos::{context::Provider, ev, html, prelude::*};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlElement, HtmlFormElement, HtmlInputElement};
 
-/// Whether the browser has taken the page over, so that it answers to clicks.
+/// Whether the page is hydrated and responds to clicks.
 #[derive(Clone, Copy)]
 struct Live(RwSignal<bool>);
 
-/// Around everything that nothing but a script can send: the form.
+/// Context inside a form that only script can send.
 #[derive(Clone, Copy)]
 struct NeedsScript(NodeRef<html::Form>);
 
-/// What stands in a form without script. It is set as text: browsers with script see no elements in there.
+/// Shown in a form without script. Set as text, since browsers with script parse no elements inside `<noscript>`.
 const WITHOUT_SCRIPT: &str = "<p class=\"alert tone-warn\">This form needs JavaScript, which is switched off or blocked \
                               in this browser. The REST API can do the same.</p>";
 
-/// The fields that one types into or chooses from.
+/// The fields a user can type into or choose from.
 const FIELDS: &str = "input:not([type=hidden], :disabled), textarea:not(:disabled), select:not(:disabled)";
 
-/// Announces when the page answers to clicks: to its forms, to styles (`.needs-script` is hidden until then) and to
+/// Announces that the page responds to clicks: to its forms, to styles (`.needs-script` is hidden until then) and to
 /// tests. Called once, by the root component.
 pub(crate) fn announce_hydration() {
     let live = RwSignal::new(false);
@@ -32,13 +31,13 @@ pub(crate) fn announce_hydration() {
     Effect::new(move |_| {
         live.set(true);
         if let Some(root) = document().document_element() {
-            // Setting an attribute of a plain name cannot fail.
+            // Setting an attribute with a valid name cannot fail.
             let _ = root.set_attribute("data-hydrated", "");
         }
     });
 }
 
-/// Whether a submit button here would do nothing yet.
+/// Whether a submit button here cannot work yet.
 pub(super) fn cannot_submit() -> Signal<bool> {
     match (use_context::<NeedsScript>(), use_context::<Live>()) {
         (Some(NeedsScript(_)), Some(Live(live))) => Signal::derive(move || !live.get()),
@@ -46,45 +45,40 @@ pub(super) fn cannot_submit() -> Signal<bool> {
     }
 }
 
-/// Says that something was entered in the form around, other than by typing in one of its fields.
+/// Marks the surrounding form as changed by something other than typing in a field.
 pub(super) fn use_filling() -> impl Fn() + Copy + Send + Sync + 'static {
     let form = use_context::<NeedsScript>();
     move || {
         if let Some(form) = form.and_then(|NeedsScript(form)| form.get_untracked())
             && let Ok(event) = Event::new("input")
         {
-            // Only an event that is being dispatched already could not be.
+            // Fails only for an event that is already being dispatched.
             let _ = form.dispatch_event(&event);
         }
     }
 }
 
-/// A form that a script sends. In a dialog, its first field gets the focus.
+/// A form that script sends. In a dialog, its first field gets the focus.
 #[component]
 pub fn LiveForm(
-    /// How it is laid out.
-    #[prop(optional)]
-    class: &'static str,
-    /// Sends it.
-    #[prop(into)]
-    on_submit: Callback<()>,
-    /// Whether what stands in it is saved, where it stays on the page afterwards.
+    #[prop(optional)] class: &'static str,
+    #[prop(into)] on_submit: Callback<()>,
+    /// Whether its contents are saved, for a form that stays on the page.
     #[prop(optional, into)]
     saved: Signal<bool>,
-    /// Whether it is being saved, where it stays on the page afterwards.
+    /// Whether it is being saved, for a form that stays on the page.
     #[prop(optional, into)]
     saving: Signal<bool>,
-    /// The fields and buttons.
     children: Children,
 ) -> impl IntoView {
     let form = NodeRef::<html::Form>::new();
     Effect::new(move |_| {
         if let Some(form) = form.get() {
-            // The dialog around is opened in this turn.
+            // The surrounding dialog opens in the same turn.
             request_animation_frame(move || focus_first_field(&form));
         }
     });
-    // What is typed while it is being saved is not saved with it.
+    // Input typed during a save is not part of it.
     let typed = StoredValue::new(false);
     Effect::new(move |_| {
         if saving.get() {
@@ -93,7 +87,7 @@ pub fn LiveForm(
     });
     Effect::new(move |_| {
         if let (true, false, Some(form)) = (saved.get(), typed.get_value(), form.get()) {
-            // Removing an attribute of a plain name cannot fail.
+            // Removing an attribute with a valid name cannot fail.
             let _ = form.remove_attribute(FILLED);
         }
     });
@@ -108,7 +102,7 @@ pub fn LiveForm(
         on_submit.run(());
     };
     view! {
-        // Were it ever sent by itself, nothing that was typed could come to stand in an address.
+        // With method POST, typed input cannot end up in an address even if the browser submits the form itself.
         <form
             class=class
             method="post"
@@ -124,10 +118,10 @@ pub fn LiveForm(
     }
 }
 
-/// Marks a form in which somebody has entered something that is not saved.
+/// Marks a form with unsaved input.
 const FILLED: &str = "data-filled";
 
-/// A form of `within`, or of the whole page, in which something would be lost.
+/// A form inside `within`, or anywhere on the page, with unsaved input.
 fn filled(within: Option<&Element>) -> Option<Element> {
     let selector = format!("form[{FILLED}]");
     match within {
@@ -138,39 +132,39 @@ fn filled(within: Option<&Element>) -> Option<Element> {
     .flatten()
 }
 
-/// Whether something would be lost if `within`, or the whole page, were left.
+/// Whether leaving `within`, or the whole page, would lose input.
 pub(crate) fn is_filled(within: Option<&Element>) -> bool {
     filled(within).is_some()
 }
 
-/// Forgets what was entered in the open dialog, or else on the page: it was decided that it may be lost.
+/// Forgets the input in the open dialog, or else on the page, once the user has decided to discard it.
 pub(crate) fn discard() {
     let dialog = document().query_selector("dialog:modal").ok().flatten();
     while let Some(form) = filled(dialog.as_ref()) {
-        // Removing an attribute of a plain name cannot fail.
+        // Removing an attribute with a valid name cannot fail.
         let _ = form.remove_attribute(FILLED);
     }
 }
 
-/// Whether somebody is typing or choosing in a field of this part of the page.
+/// Whether the focus is in a field of this part of the page.
 pub(super) fn is_field_within(focused: &Element, within: &Element) -> bool {
     within.contains(Some(focused)) && focused.matches(FIELDS).unwrap_or(false)
 }
 
-/// Focuses the first field of a dialog's form, unless one of its fields has the focus already.
+/// Focuses the first field of a dialog's form, unless the focus is already in one of its fields.
 fn focus_first_field(form: &HtmlFormElement) {
     let Ok(Some(dialog)) = form.closest("dialog:modal") else { return };
     if document().active_element().is_some_and(|focused| is_field_within(&focused, &dialog)) {
         return;
     }
     let Ok(Some(first)) = form.query_selector(FIELDS) else { return };
-    // Of several choices, the one that is chosen is where the keys go.
+    // In a radio group, the focus belongs on the chosen one.
     let chosen =
         first.dyn_ref::<HtmlInputElement>().filter(|input| input.type_() == "radio").and_then(|input| {
             form.query_selector(&format!("input[name=\"{}\"]:checked", input.name())).ok().flatten()
         });
     if let Some(field) = chosen.unwrap_or(first).dyn_ref::<HtmlElement>() {
-        // Focusing an element that is on the page cannot fail.
+        // Focusing an element on the page cannot fail.
         let _ = field.focus();
     }
 }

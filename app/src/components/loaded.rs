@@ -1,4 +1,4 @@
-//! What came from the server: shown when it is there, explained when it could not be had.
+//! Data from the server: rendered when it arrives, or replaced by an explanation of the failure.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Alert, Awaitable, Awaited, Button, ButtonLink, EmptyState, Tone};
 use crate::{error::AppError, paths, sentence::sentence, server::Answer, session::use_session};
 
-/// Shows what a resource brings, with the former content in place while it is brought anew.
+/// Renders the value of a resource. The previous view stays on screen while it reloads.
 #[component]
 pub fn Loaded<T, V, F>(
-    /// What is loaded. A blocking one, where the page's status or a redirect depends on it.
+    /// Must be blocking if the page's status or a redirect depends on it.
     resource: Resource<Answer<T>>,
-    /// What is made of it.
+    /// Renders the value.
     children: F,
 ) -> impl IntoView
 where
@@ -39,14 +39,14 @@ where
     }
 }
 
-/// As [`Loaded`], with something else that the content is made of, and that may have failed.
+/// Like [`Loaded`], with a second value that the view needs and that may have failed.
 #[component]
 pub fn LoadedBeside<T, B, V, F>(
-    /// What is loaded. A blocking one, where the page's status or a redirect depends on it.
+    /// Must be blocking if the page's status or a redirect depends on it.
     resource: Resource<Answer<T>>,
-    /// What is awaited beside it.
+    /// Awaited together with the resource.
     beside: B,
-    /// What is made of both.
+    /// Renders both.
     children: F,
 ) -> impl IntoView
 where
@@ -68,7 +68,7 @@ where
     }
 }
 
-/// Why a resource could not be had the last time, so that the same is not read out at each attempt.
+/// The last failure of a resource, so that screen readers do not read the same one out on each attempt.
 #[derive(Clone, Copy)]
 struct Failures {
     again: Callback<()>,
@@ -90,7 +90,7 @@ impl Failures {
         view! { <Failure error=error again=self.again repeated=repeated/> }
     }
 
-    /// Answers whether it is the same as before. The page may have been left meanwhile.
+    /// Stores the error and returns whether it is the same as before. The page may have been left meanwhile.
     fn remember(self, error: Option<AppError>) -> bool {
         self.last.try_update_value(|last| std::mem::replace(last, error.clone()) == error).unwrap_or_default()
     }
@@ -100,16 +100,15 @@ fn loading() -> impl IntoView {
     view! { <p class="loading">"Loading…"</p> }
 }
 
-/// Why there is nothing to show. Who is not signed in is led to the sign-in, and back afterwards.
+/// Why there is nothing to show. Users who are not signed in are redirected to the sign-in page, and back afterwards.
 #[component]
 pub fn Failure(
-    /// What went wrong.
     error: AppError,
-    /// Tries to load it again. Where it is not given, a button loads the whole page again, and nothing does so by
-    /// itself: while the server is away, the browser would show an error of its own instead.
+    /// Loads it again. If not given, a button reloads the whole page and there is no automatic retry: while the server
+    /// is down, the browser would show its own error page instead.
     #[prop(optional, into)]
     again: Option<Callback<()>>,
-    /// Whether this was said already.
+    /// Whether the error was already announced.
     #[prop(optional)]
     repeated: bool,
 ) -> impl IntoView {
@@ -126,7 +125,7 @@ pub fn Failure(
     match problem.code.status() {
         404 => view! {
             <EmptyState title=sentence(&problem.message)>
-                <p>"It may have been renamed or deleted, or be yours to see no longer."</p>
+                <p>"It may have been renamed or deleted, or you no longer have access."</p>
                 <ButtonLink href="/repositories">"Go to the repositories"</ButtonLink>
             </EmptyState>
         }
@@ -141,7 +140,7 @@ pub fn Failure(
         }
         .into_any(),
         status => {
-            // What is refused for another reason will be refused the next time as well.
+            // Any other error would be returned again.
             let passes = status >= 500 || status == 429;
             view! { <Later problem=sentence(&problem.message) again=again passes=passes repeated=repeated/> }
                 .into_any()
@@ -149,13 +148,13 @@ pub fn Failure(
     }
 }
 
-/// What could not be loaded. Where that may pass, it is tried again by itself for as long as somebody looks at it.
+/// A load failure. A transient one is retried automatically while the page is visible.
 #[component]
 fn Later(problem: String, again: Option<Callback<()>>, passes: bool, repeated: bool) -> impl IntoView {
     let session = use_session();
     let by_itself = passes && again.is_some();
     let again = move || {
-        // Who could not be asked for either, may be somebody.
+        // If the session could not be read either, the user may still be signed in.
         if session.actor.with_untracked(|actor| matches!(actor, Some(Err(_)))) {
             session.actor.refetch();
         }
@@ -192,10 +191,10 @@ fn Later(problem: String, again: Option<Callback<()>>, passes: bool, repeated: b
     }
 }
 
-/// How often it is tried again.
+/// The interval between retries.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// The answer's HTTP status; nothing in the browser, or once the answer has begun.
+/// Sets the HTTP status of the response. Does nothing in the browser, or once the response has started.
 fn set_status(status: u16) {
     #[cfg(feature = "ssr")]
     if let (Some(response), Ok(status)) =
@@ -207,15 +206,15 @@ fn set_status(status: u16) {
     let _ = status;
 }
 
-/// What a form's server said and no field of the form can show.
+/// The errors of a form that none of its fields shows.
 #[component]
 pub fn FormProblem(
-    /// What went wrong with the last attempt.
+    /// The last error.
     #[prop(into)]
     problem: Signal<Option<AppError>>,
-    /// The beginnings of the field names that the form shows errors of.
+    /// Prefixes of the field names whose errors the form shows itself.
     fields: &'static [&'static str],
-    /// Saves what is typed over what somebody else saved meanwhile; told the version that it replaces.
+    /// Overwrites a concurrent change; called with the version it replaces.
     #[prop(optional, into)]
     overwrite: Option<Callback<Version>>,
 ) -> impl IntoView {
@@ -231,7 +230,7 @@ pub fn FormProblem(
         if problem.fields.is_empty() {
             rest.push(sentence(&problem.message));
         }
-        // Where no field is wrong, the focus goes here.
+        // If no field is invalid, the focus goes here.
         (!rest.is_empty()).then(|| {
             view! {
                 <div class="form-problem" tabindex="-1">
@@ -245,7 +244,7 @@ pub fn FormProblem(
     }
 }
 
-/// What one can do where somebody else was faster. What is typed stays until one decides.
+/// The choices after a concurrent change. Typed input stays until the user decides.
 #[component]
 fn WaysOn(newer: Version, overwrite: Option<Callback<Version>>) -> impl IntoView {
     view! {
@@ -258,11 +257,9 @@ fn WaysOn(newer: Version, overwrite: Option<Callback<Version>>) -> impl IntoView
     }
 }
 
-/// Goes to the page once more; what is typed in it is gone. A mere reload would not do: browsers put back what stood
-/// in the fields.
+/// Loads the page afresh and discards typed input. A plain reload would not do: browsers restore field values.
 fn reload() {
     let location = window().location();
-    // With its fragment, the address would be no more than a place on this page. A page that cannot be gone to stays as
-    // it is.
+    // With its fragment, the address would only scroll this page. If navigation fails, the page stays as it is.
     let _ = location.href().and_then(|here| location.replace(here.split('#').next().unwrap_or_default()));
 }

@@ -1,5 +1,5 @@
-//! The parts that pages are made of. None of them knows a use case; what they show and do comes in
-//! as properties, and how they look stands in `style/components.css`.
+//! The building blocks of pages. They know no use cases: data and actions come in as properties. Their styles are in
+//! `style/components.css`.
 
 mod activity;
 mod awaited;

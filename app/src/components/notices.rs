@@ -1,5 +1,4 @@
-//! What was just done, said at the edge of the page for a while: that something is saved, that something is deleted
-//! and can be brought back.
+//! Notices at the edge of the page: what was just saved or deleted, and how to undo it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,12 +7,12 @@ use leptos::{prelude::*, task::spawn_local};
 use super::{Button, ButtonKind};
 use crate::server::Answer;
 
-/// How long it is said that something was done.
+/// How long a notice is shown.
 const SAID: Duration = Duration::from_secs(6);
-/// How long something can be undone from here; there are other ways afterwards.
+/// How long a notice offers to undo; there are other ways afterwards.
 const UNDOABLE: Duration = Duration::from_secs(20);
 
-/// What is said now. Cheap to copy.
+/// The current notice. Cheap to copy.
 #[derive(Clone, Copy)]
 pub struct Notices(RwSignal<Option<Notice>>);
 
@@ -24,30 +23,30 @@ struct Notice {
     undo: Option<Undo>,
 }
 
-/// Undoes what was done, and says what became of it. It outlives the page that it was done on.
+/// Undoes the action and reports the result. It outlives the page where the action was taken.
 type Undo = Arc<dyn Fn() + Send + Sync>;
 
-/// Provides what is said to the whole page. Called once, by the root component.
+/// Provides notices to the whole page. Called once, by the root component.
 pub(crate) fn provide_notices() {
     provide_context(Notices(RwSignal::new(None)));
 }
 
-/// What the page says.
+/// The notices of the page.
 ///
 /// # Panics
-/// Outside of the app.
+/// Outside the app.
 #[must_use]
 pub fn use_notices() -> Notices {
     use_context().expect("the app provides what is said")
 }
 
 impl Notices {
-    /// Says that something was done.
+    /// Shows a notice.
     pub fn say(self, text: impl Into<String>) {
         self.0.set(Some(Notice { text: text.into(), is_problem: false, undo: None }));
     }
 
-    /// Says that something was done that `undo` undoes; `undone` is said after that.
+    /// Shows a notice with an *Undo* button that calls `undo`, and then the notice `undone`.
     pub fn say_undoable<F>(
         self,
         text: impl Into<String>,
@@ -73,7 +72,7 @@ impl Notices {
     }
 }
 
-/// Shows what is said.
+/// Renders the current notice.
 #[component]
 pub(crate) fn NoticeBoard() -> impl IntoView {
     let Notices(notice) = use_notices();
@@ -103,6 +102,6 @@ pub(crate) fn NoticeBoard() -> impl IntoView {
             }
         })
     };
-    // It is there before anything is said, or that would not be read out.
+    // A live region must exist before its text changes, or screen readers do not announce it.
     view! { <div class="notices" role="status">{shown}</div> }
 }

@@ -1,22 +1,20 @@
-//! The parts of a page: its header, its panels, its tabs, and what stands where a list would be.
+//! The parts of a page: header, panels, tabs and empty states.
 
 use leptos::{html::Nav, prelude::*};
 use leptos_router::{components::A, hooks::use_location};
 use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
-/// The page's heading, with what one can do on it at the right.
+/// The page's heading, with its actions on the right.
 #[component]
 pub fn PageHeader(
-    /// What the page shows, as a noun.
+    /// A noun.
     #[prop(into)]
     title: Signal<String>,
-    /// What stands below the heading: a badge, a sentence.
+    /// A badge or sentence below the heading.
     #[prop(optional, into)]
     detail: Option<ViewFn>,
-    /// The page's actions.
-    #[prop(optional)]
-    children: Option<Children>,
+    #[prop(optional)] children: Option<Children>,
 ) -> impl IntoView {
     view! {
         <header class="page-head">
@@ -29,13 +27,12 @@ pub fn PageHeader(
     }
 }
 
-/// A titled part of a page.
+/// A titled section of a page.
 #[component]
 pub fn Panel(
-    /// What it holds, as a noun.
+    /// A noun.
     #[prop(into)]
     title: String,
-    /// What it holds.
     children: Children,
 ) -> impl IntoView {
     view! {
@@ -46,7 +43,7 @@ pub fn Panel(
     }
 }
 
-/// Names and values, as a definition list of [`Fact`]s.
+/// A definition list of [`Fact`]s.
 #[component]
 pub fn Facts(children: Children) -> impl IntoView {
     view! { <dl class="facts">{children()}</dl> }
@@ -54,13 +51,7 @@ pub fn Facts(children: Children) -> impl IntoView {
 
 /// One name and its value.
 #[component]
-pub fn Fact(
-    /// The name.
-    #[prop(into)]
-    name: String,
-    /// The value.
-    children: Children,
-) -> impl IntoView {
+pub fn Fact(#[prop(into)] name: String, children: Children) -> impl IntoView {
     view! {
         <div>
             <dt>{name}</dt>
@@ -69,12 +60,10 @@ pub fn Fact(
     }
 }
 
-/// What stands where a list would be: why it is empty, and what to do.
+/// An empty state: what is missing, and what to do about it.
 #[component]
 pub fn EmptyState(
-    /// What is not there.
-    #[prop(into)]
-    title: String,
+    #[prop(into)] title: String,
     /// What to do about it.
     children: Children,
 ) -> impl IntoView {
@@ -89,31 +78,27 @@ pub fn EmptyState(
 /// One tab.
 #[derive(Clone, Debug)]
 pub struct Tab {
-    /// Its label.
     pub label: &'static str,
-    /// Its address.
     pub href: String,
-    /// How many things are on it, when that is worth saying.
+    /// The number of items on it; `None` shows no number.
     pub count: Option<u64>,
-    /// Whether its address is the beginning of the others'.
+    /// Whether its address is a prefix of the other tabs' addresses.
     pub exact: bool,
 }
 
-/// The tabs of a page. Each is a page of its own, and a link to it.
+/// The tabs of a page. Each is a link to a page of its own.
 #[component]
 pub fn Tabs(
-    /// What they belong to, for those who hear the page: "Repository".
+    /// Label for screen readers: "Repository".
     label: &'static str,
-    /// The tabs.
-    #[prop(into)]
-    tabs: Signal<Vec<Tab>>,
+    #[prop(into)] tabs: Signal<Vec<Tab>>,
 ) -> impl IntoView {
     let bar = NodeRef::<Nav>::new();
     let path = use_location().pathname;
     Effect::new(move |_| {
         path.track();
         tabs.track();
-        // The links learn only after this which of them is open.
+        // The links are marked as current only after this runs.
         request_animation_frame(move || show_open_tab(bar));
     });
     view! {
@@ -135,7 +120,7 @@ pub fn Tabs(
     }
 }
 
-/// Brings the open tab into the middle where the tabs have no room beside each other.
+/// Scrolls the open tab into the middle where the tabs do not fit.
 fn show_open_tab(bar: NodeRef<Nav>) {
     let Some(bar) = bar.try_get_untracked().flatten() else { return };
     let open = bar.query_selector("[aria-current=page]").ok().flatten();

@@ -1,30 +1,25 @@
-//! A field for a secret, which one may look at while typing it.
+//! A field for a secret, with a button that shows it.
 
 use leptos::prelude::*;
 
 use super::form::{Field, Ids};
 
-/// A field for a password or token. What is typed stays in memory: it never stands in the HTML.
+/// A field for a password or token. Its value stays in memory and is never written to the HTML.
 #[component]
 pub fn PasswordField(
-    /// The field's name in the form; unique on the page.
+    /// Field name in the form; unique on the page.
     #[prop(into)]
     name: String,
-    /// What one writes there.
-    #[prop(into)]
-    label: String,
-    /// What is written there.
+    #[prop(into)] label: String,
     value: RwSignal<String>,
-    /// One sentence of help.
+    /// One sentence.
     #[prop(optional, into)]
     hint: Option<String>,
-    /// What is wrong with it.
-    #[prop(optional, into)]
-    error: Signal<Option<String>>,
-    /// What stands there while nothing is typed: that a secret is stored.
+    #[prop(optional, into)] error: Signal<Option<String>>,
+    /// Shown while the field is empty: says that a secret is stored.
     #[prop(optional, into)]
     placeholder: Signal<String>,
-    /// What browsers may fill in: `current-password`, `new-password`; nothing when not given.
+    /// The `autocomplete` token, `current-password` or `new-password`; by default browsers fill in nothing.
     #[prop(optional, into)]
     autocomplete: Option<String>,
 ) -> impl IntoView {
@@ -41,7 +36,7 @@ pub fn PasswordField(
                     type=move || if shown.get() { "text" } else { "password" }
                     prop:value=value
                     placeholder=placeholder
-                    // "off" is ignored for passwords; a browser's own one for this site is never meant.
+                    // Browsers ignore "off" for passwords, and the password saved for this site is never the right one.
                     autocomplete=autocomplete.unwrap_or_else(|| "new-password".to_owned())
                     autocapitalize="none"
                     spellcheck="false"

@@ -1,4 +1,4 @@
-//! What a reader should know of a policy or mirror beside what it says.
+//! Warnings about a policy or mirror.
 
 use leptos::prelude::*;
 use leptos_router::components::A;
@@ -8,15 +8,14 @@ use longshore_policy::StoredRules;
 use super::{Badge, Tone};
 use crate::paths;
 
-/// That it stopped and why, and what failed when it last ran.
+/// Whether and why it stopped, and the error of its last run.
 #[component]
 pub fn PolicyNotes(
-    /// The policy or mirror.
     common: PolicyCommon,
-    /// Its rules, where it has some.
+    /// Its rules, if it has any.
     #[prop(optional, into)]
     rules: Option<StoredRules>,
-    /// Whether it is said elsewhere that the last run failed, so that only the reason is missing.
+    /// Whether the page already shows that the last run failed, so that only the reason is missing.
     #[prop(optional)]
     failure_is_told: bool,
 ) -> impl IntoView {

@@ -1,5 +1,5 @@
-//! What a policy would do with the tags there are, computed in the browser as one types, by the very
-//! code that decides on the server.
+//! A live preview of what a policy would do with existing tags, computed in the browser by the code that decides on the
+//! server.
 
 use leptos::{either::Either, prelude::*};
 use longshore_model::view::PreviewFacts;
@@ -8,10 +8,10 @@ use longshore_policy::{Collision, Preview, PreviewRow, preview};
 use super::{Alert, RulesInput, Tone, read_template};
 use crate::sentence::sentence;
 
-/// More tags than this are counted, not shown.
+/// Tags beyond this number are counted, not listed.
 const SHOWN: usize = 100;
 
-/// What rules and template would do with the tags there are; none while one of them cannot be read.
+/// What rules and template would do with the existing tags; `None` if either is invalid.
 #[must_use]
 pub fn previewed(rules: RulesInput, template: RwSignal<String>, facts: &PreviewFacts) -> Option<Preview> {
     let rules = rules.parsed().ok()?;
@@ -19,14 +19,12 @@ pub fn previewed(rules: RulesInput, template: RwSignal<String>, facts: &PreviewF
     Some(preview(&rules, &template, &facts.tags, &facts.moment))
 }
 
-/// Which tags match, what each would be called, and which would fight for one name.
+/// Which tags match, their names in the target, and collisions between those names.
 #[component]
 pub fn PolicyPreview(
-    /// The rules as they stand.
     rules: RulesInput,
-    /// The template as it stands.
     template: RwSignal<String>,
-    /// The tags there are, and the server's time.
+    /// The existing tags, and the server's time.
     facts: PreviewFacts,
 ) -> impl IntoView {
     let facts = StoredValue::new(facts);
@@ -54,14 +52,14 @@ pub fn PolicyPreview(
     }
 }
 
-/// How many of the tags match, in a sentence.
+/// The number of matching tags, as a sentence.
 fn summarize(result: Option<&Preview>, facts: &PreviewFacts) -> String {
     let Some(result) = result else {
         return "Complete the rules and the template to see which tags match.".to_owned();
     };
     let known = facts.tags.len();
     let of = match facts.total {
-        0 => return "There are no tags yet; the policy acts on those to come.".to_owned(),
+        0 => return "There are no tags yet; the policy will apply to new ones.".to_owned(),
         1 => "1 tag".to_owned(),
         total if total > known as u64 => format!("the newest {known} tags (there are {total})"),
         total => format!("{total} tags"),
@@ -78,14 +76,14 @@ fn collision(collision: &Collision) -> impl IntoView + use<> {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     view! {
         <Alert tone=Tone::Warn>
-            {count} " tags would be called " <code>{target}</code> ": "
-            {sources.join(", ")} {more} ". The newest of them will hold the name. "
+            {count} " tags would be named " <code>{target}</code> ": "
+            {sources.join(", ")} {more} ". The newest keeps the name. "
             <code>"%n"</code> " in the template keeps them apart."
         </Alert>
     }
 }
 
-/// The tags that match, then the others, each newest first.
+/// The matching tags, then the others, each newest first.
 fn rows(result: &Preview) -> impl IntoView + use<> {
     let (matching, others): (Vec<_>, Vec<_>) = result.rows.iter().partition(|row| row.verdict.is_match());
     let more = result.rows.len().saturating_sub(SHOWN);
@@ -143,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_counts_honestly() {
+    fn the_summary_says_how_many_tags_it_counted() {
         let every = |facts: &PreviewFacts| {
             let result = preview(&Rules::EveryTag, &Template::source_tag(), &facts.tags, &facts.moment);
             summarize(Some(&result), facts)

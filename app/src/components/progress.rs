@@ -1,17 +1,15 @@
-//! How far something has come, and how much of it there is.
+//! Progress bars.
 
 use leptos::prelude::*;
 
-/// A bar with its numbers. Without a total it moves to and fro.
+/// A bar with its numbers. Without a total it is indeterminate.
 #[component]
 pub fn ProgressBar(
-    /// What progresses, for those who hear the page.
+    /// Label for screen readers.
     #[prop(into)]
     label: String,
-    /// How much is done.
-    #[prop(into)]
-    done: Signal<u64>,
-    /// How much there is to do, when that is known.
+    #[prop(into)] done: Signal<u64>,
+    /// `None` if the total is not known.
     #[prop(into)]
     total: Signal<Option<u64>>,
 ) -> impl IntoView {

@@ -1,23 +1,23 @@
-//! The two elements whose text Leptos leaves as it is when it renders on the server: `<title>` and
-//! `<textarea>`. Their text is escaped here, or it could end them early and go on as markup.
+//! `<title>` and `<textarea>`, the two elements whose text Leptos does not escape when it renders on the server. It is
+//! escaped here; otherwise it could close the element and continue as markup.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-/// The window's title where no page has named its own.
+/// The window title of pages that set none.
 #[component]
 pub(crate) fn SiteTitle() -> impl IntoView {
     view! { <Title text="Longshore"/> }
 }
 
-/// The window's title: what the page shows, then the product.
+/// The window title: the page's title, then the product.
 ///
-/// The element is written outside of what owns the page: on the server when the page is done, so it is
-/// read at once there; in the browser also when another page has come or gone, so what is written is
-/// held by itself there, and the page only keeps it up to date.
+/// The element is rendered outside the page's owner: on the server when the page is complete, so the title is read at
+/// once; in the browser also after another page has replaced this one, so there the text has an owner of its own and
+/// the page only updates it.
 #[component]
 pub fn PageTitle(
-    /// What the page shows, as a noun.
+    /// A noun.
     #[prop(into)]
     text: Signal<String>,
 ) -> impl IntoView {
@@ -33,17 +33,17 @@ pub fn PageTitle(
     }
 }
 
-/// What stands inside of a `<textarea>`. In the browser that is a text like any other.
+/// The contents of a `<textarea>`. The browser needs no escaping.
 pub(super) fn area_text(text: &str) -> String {
     if !cfg!(feature = "ssr") {
         return text.to_owned();
     }
-    // Browsers drop a line break that stands first.
+    // Browsers drop a leading line break.
     let first = if text.starts_with(['\n', '\r']) { "\n" } else { "" };
     format!("{first}{}", escaped(text))
 }
 
-/// Text for where character references are read and tags are not (HTML, "RCDATA").
+/// Escapes text for elements that decode character references but no tags (HTML, "RCDATA").
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
@@ -53,13 +53,13 @@ mod tests {
     use super::{area_text, escaped};
 
     #[test]
-    fn no_text_ends_its_element() {
+    fn no_text_can_close_its_element() {
         assert_eq!(escaped("a</title><b>&lt;"), "a&lt;/title>&lt;b>&amp;lt;");
         assert_eq!(area_text("</textarea>"), "&lt;/textarea>");
     }
 
     #[test]
-    fn a_line_break_at_the_beginning_stays() {
+    fn a_leading_line_break_is_kept() {
         assert_eq!(area_text("\none\ntwo"), "\n\none\ntwo");
         assert_eq!(area_text("one\n"), "one\n");
     }

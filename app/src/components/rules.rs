@@ -1,5 +1,5 @@
-//! The rules of a policy, as one types them: operators and values, checked by the parser that the
-//! server will use. What the rules do to the tags there are shows `preview`.
+//! The rules of a policy as typed: operators and values, checked by the parser that the server uses. `preview` shows
+//! what the rules do to existing tags.
 
 use leptos::prelude::*;
 use longshore_policy::{FIELDS, Field, Operator, RawRule, Rule, Rules, RulesError, StoredRules};
@@ -7,14 +7,14 @@ use longshore_policy::{FIELDS, Field, Operator, RawRule, Rule, Rules, RulesError
 use super::{Choice, form::told, live_form::use_filling};
 use crate::{error::AppError, sentence::sentence};
 
-/// One rule as it stands in the form. Cheap to copy; the key keeps its place when others go.
+/// One rule in the form. Cheap to copy; its key stays the same when other rules are removed.
 #[derive(Clone, Copy, Debug)]
 struct RuleInput {
     key: usize,
     field: RwSignal<String>,
     operator: RwSignal<String>,
     value: RwSignal<String>,
-    /// Whether something was typed: an empty field is no mistake before that.
+    /// Whether the value was edited: before that, an empty field is no error.
     touched: RwSignal<bool>,
 }
 
@@ -29,12 +29,12 @@ impl RuleInput {
         }
     }
 
-    /// What the rule looks at.
+    /// The field it compares.
     fn looked_at(self) -> Option<&'static Field> {
         self.field.with(|code| Field::parse(code)).ok()
     }
 
-    /// How it compares, where that fits what it looks at.
+    /// The operator, if it fits the field.
     fn compares(self) -> Option<Operator> {
         let field = self.looked_at()?;
         self.operator.with(|code| field.operator(code))
@@ -44,7 +44,7 @@ impl RuleInput {
         self.compares().is_some_and(Operator::takes_several_values)
     }
 
-    /// Looks at another field. An operator that does not fit it gives way to the first one that does.
+    /// Selects another field. An operator that does not fit it is replaced by the first that does.
     fn look_at(self, code: String) {
         let operators = Field::parse(&code).map(Field::operators).unwrap_or_default();
         let fits = self.operator.with_untracked(|chosen| operators.iter().any(|fits| fits.code() == chosen));
@@ -54,7 +54,7 @@ impl RuleInput {
         self.field.set(code);
     }
 
-    /// The rule on the wire. *Is one of* takes its values between commas.
+    /// The rule on the wire. *Is one of* splits its value at commas.
     fn raw(self) -> RawRule {
         let compares = self.compares();
         let values: Vec<String> = self.value.with(|text| match compares {
@@ -69,7 +69,7 @@ impl RuleInput {
         RawRule { field: self.field.get(), operator: self.operator.get(), values }
     }
 
-    /// What is wrong with it; an empty value only when somebody has been there.
+    /// The rule's error. An empty value counts only once the field was edited.
     fn mistake(self) -> Option<String> {
         let raw = self.raw();
         if raw.values.is_empty() && !self.touched.get() {
@@ -88,7 +88,7 @@ pub struct RulesInput {
 }
 
 impl Default for RulesInput {
-    /// One rule that waits for its value.
+    /// One rule with an empty value.
     fn default() -> Self {
         let input = Self::from_raw(false, Vec::new());
         input.add();
@@ -97,8 +97,7 @@ impl Default for RulesInput {
 }
 
 impl RulesInput {
-    /// The rules of a stored policy, for changing them. Where this version cannot read them, they
-    /// have to be written anew.
+    /// The rules of a stored policy, for editing. If this version cannot read them, they have to be entered again.
     #[must_use]
     pub fn of(stored: &StoredRules) -> Self {
         match stored.readable() {
@@ -127,7 +126,7 @@ impl RulesInput {
         self.every_tag.get()
     }
 
-    /// The rules on the wire; none where *every tag* is chosen.
+    /// The rules on the wire; empty if *every tag* is chosen.
     #[must_use]
     pub fn raw(self) -> Vec<RawRule> {
         if self.every_tag.get() {
@@ -136,15 +135,15 @@ impl RulesInput {
         self.rules.get().into_iter().map(RuleInput::raw).collect()
     }
 
-    /// The rules, where they can be used as they stand.
+    /// The parsed rules.
     ///
     /// # Errors
-    /// The first rule that cannot.
+    /// The first invalid rule.
     pub fn parsed(self) -> Result<Rules, RulesError> {
         Rules::parse(self.raw(), self.every_tag())
     }
 
-    /// Shows what is missing too: somebody tried to save. Returns whether all is well.
+    /// Shows all errors, including empty values, on an attempt to save. Returns whether all rules are valid.
     pub fn insist(self) -> bool {
         for rule in self.rules.get_untracked() {
             rule.touched.set(true);
@@ -164,14 +163,13 @@ impl RulesInput {
     }
 }
 
-/// The rules of a policy: all of them must hold, or every tag is taken.
+/// The rules of a policy: all must match, or every tag matches.
 #[component]
 pub fn RulesEditor(
-    /// The rules.
     input: RulesInput,
-    /// What the policy does with what it takes: "Promote".
+    /// The policy's verb: "Promote".
     verb: &'static str,
-    /// What the server said of the last attempt to save; shown where a rule has no mistake of its own.
+    /// The server's error for the last save; shown for rules without an error of their own.
     #[prop(into)]
     problem: Signal<Option<AppError>>,
 ) -> impl IntoView {
@@ -193,7 +191,7 @@ pub fn RulesEditor(
                     prop:checked=move || !every_tag.get()
                     on:change=move |_| every_tag.set(false)
                 />
-                "all of these hold"
+                "all rules match"
             </label>
             <label class="rules-choice">
                 <input
@@ -223,7 +221,7 @@ pub fn RulesEditor(
     }
 }
 
-/// One rule: what is looked at, how it is compared, with what.
+/// One rule: field, operator, value.
 #[component]
 fn RuleRow(
     input: RulesInput,
@@ -287,13 +285,13 @@ fn RuleRow(
             >
                 "✕"
             </button>
-            <p class="hint" hidden=move || !several()>"Values between commas."</p>
+            <p class="hint" hidden=move || !several()>"Separate values with commas."</p>
             <p class="error" id=error_id aria-live="polite">{told(error.into())}</p>
         </div></li>
     }
 }
 
-/// A bare choice in a row, named by what it chooses.
+/// A select without a visible label.
 #[component]
 fn Select(
     label: &'static str,
@@ -321,14 +319,14 @@ fn Select(
     }
 }
 
-/// The value is called after what it is compared with: "Tag name".
+/// The value is labelled after the field it is compared with: "Tag name".
 fn value_label(field: Option<&Field>) -> String {
     let label = field.map_or("value", Field::label);
     let mut letters = label.chars();
     letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
-/// What may be typed: "stable", or "stable, beta".
+/// An example value: "stable", or "stable, beta".
 fn example(field: Option<&Field>, several: bool) -> String {
     let [first, second] = field.map_or([""; 2], Field::examples);
     if several { format!("{first}, {second}") } else { first.to_owned() }
@@ -358,12 +356,12 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_called_after_its_attribute() {
+    fn a_value_is_labelled_after_its_field() {
         assert_eq!(value_label(Some(&FIELDS[0])), "Tag name");
     }
 
     #[test]
-    fn the_operators_on_offer_are_those_that_fit_the_attribute() {
+    fn only_operators_that_fit_the_field_are_offered() {
         let offered: Vec<_> = operators(Some(&FIELDS[0])).into_iter().map(|choice| choice.value).collect();
         assert_eq!(offered, ["eq", "sw", "ew", "c", "oo", "noo", "m"]);
         assert_eq!(example(Some(&FIELDS[0]), true), "stable, beta");
@@ -376,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_10_every_tag_is_a_choice_and_not_the_lack_of_rules() {
+    fn semantics_10_every_tag_must_be_chosen_explicitly() {
         Owner::new().with(|| {
             let input = RulesInput::default();
             assert!(input.parsed().is_err());

@@ -4,22 +4,17 @@ use leptos::prelude::*;
 
 use super::{Alert, Button, ButtonKind, ButtonLink, Tone};
 
-/// *Cancel*, *Save* and *Save & Apply*, with what the two differ in. *Save* submits the form, so Enter saves.
+/// *Cancel*, *Save* and *Save & Apply*, with an explanation of the difference. *Save* submits the form, so Enter saves.
 #[component]
 pub fn SaveButtons(
     /// Where *Cancel* leads.
     #[prop(into)]
     back: String,
-    /// Whether it is being saved.
-    #[prop(into)]
-    busy: Signal<bool>,
-    /// Whether several existing tags would get one name: then *Save & Apply* asks first
-    /// (semantics 14).
+    #[prop(into)] busy: Signal<bool>,
+    /// Whether several existing tags would get the same name. *Save & Apply* then asks for confirmation (semantics 14).
     #[prop(optional, into)]
     shared_names: Signal<bool>,
-    /// Saves and applies.
-    #[prop(into)]
-    on_apply: Callback<()>,
+    #[prop(into)] on_apply: Callback<()>,
 ) -> impl IntoView {
     let asking = RwSignal::new(false);
     let asked = move || asking.get() && shared_names.get();
@@ -33,7 +28,7 @@ pub fn SaveButtons(
                 .then(|| {
                     view! {
                         <Alert tone=Tone::Warn>
-                            "Several of the existing tags would get one name, and only the newest would keep it. Press Save & Apply once more if that is what you want."
+                            "Several existing tags would get the same name, and only the newest would keep it. Press Save & Apply again to confirm."
                         </Alert>
                     }
                 })

@@ -2,24 +2,22 @@
 
 use leptos::prelude::*;
 
-/// What a status means.
+/// The meaning of a status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
-    /// Neither good nor bad.
     #[default]
     Neutral,
-    /// As it should be.
     Ok,
     /// Worth a look.
     Warn,
     /// Failed, or about to be lost.
     Bad,
-    /// Under way, or worth knowing.
+    /// In progress, or worth knowing.
     Info,
 }
 
 impl Tone {
-    /// The class that colours it.
+    /// Its CSS class.
     pub(crate) fn class(self) -> &'static str {
         match self {
             Self::Neutral => "tone-neutral",
@@ -31,27 +29,16 @@ impl Tone {
     }
 }
 
-/// A word or two about the state of a thing.
+/// A word or two about a state.
 #[component]
-pub fn Badge(
-    /// What it means.
-    #[prop(optional, into)]
-    tone: Signal<Tone>,
-    /// The words.
-    children: Children,
-) -> impl IntoView {
+pub fn Badge(#[prop(optional, into)] tone: Signal<Tone>, children: Children) -> impl IntoView {
     view! { <span class=move || format!("badge {}", tone.get().class())>{children()}</span> }
 }
 
-/// A sentence that has to be read: what failed, or what was just done.
+/// A message that must be read: an error, or the result of an action.
 #[component]
-pub fn Alert(
-    /// What it means.
-    tone: Tone,
-    /// The sentence.
-    children: Children,
-) -> impl IntoView {
-    // What failed interrupts those who hear the page; all else waits for them.
+pub fn Alert(tone: Tone, children: Children) -> impl IntoView {
+    // Screen readers announce errors immediately and everything else when idle.
     let role = if tone == Tone::Bad { "alert" } else { "status" };
     view! { <div class=format!("alert {}", tone.class()) role=role>{children()}</div> }
 }

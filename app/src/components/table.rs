@@ -1,18 +1,17 @@
-//! Lists: the table, and the way to its other pages.
+//! Tables, and links to the other pages of a list.
 
 use leptos::prelude::*;
 use leptos_router::components::A;
 use longshore_model::Total;
 
-/// A table that scrolls inside itself. On a narrow screen each of its rows is a card.
+/// A table that scrolls horizontally. On a narrow screen each row becomes a card.
 #[component]
 pub fn Table(
-    /// What it lists, for those who hear the page.
+    /// Label for screen readers.
     #[prop(into)]
     label: String,
-    /// The head of each column; an empty one is for the row's actions.
+    /// Column headings; the one of the actions column is empty.
     columns: Vec<&'static str>,
-    /// The rows.
     children: Children,
 ) -> impl IntoView {
     view! {
@@ -35,16 +34,16 @@ pub fn Table(
     }
 }
 
-/// Says which part of a list is shown, and leads to the others.
+/// Shows which part of a list is on the page, and links to the others.
 #[component]
 pub fn Pager(
-    /// How many items come before this page.
+    /// The number of items before this page.
     start: u64,
-    /// How many items are on this page.
+    /// The number of items on this page.
     shown: usize,
-    /// How many items there are.
+    /// The number of items in the list.
     total: Total,
-    /// The address of the page before.
+    /// The address of the previous page.
     #[prop(into)]
     previous: Option<String>,
     /// The address of the next page.
@@ -68,7 +67,7 @@ pub fn Pager(
     })
 }
 
-/// A number with its thousands apart: 204,000.
+/// A number with thousands separators: 204,000.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let parts: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
@@ -80,7 +79,7 @@ mod tests {
     use super::grouped;
 
     #[test]
-    fn thousands_stand_apart() {
+    fn thousands_are_separated() {
         assert_eq!([0, 999, 1_000, 1_204_025].map(grouped), ["0", "999", "1,000", "1,204,025"]);
     }
 }

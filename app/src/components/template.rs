@@ -1,5 +1,5 @@
-//! The template that names a tag in its target, with the legend of its keywords. What it makes of
-//! the tags there are shows `preview`.
+//! The template for a tag's name in the target, with its variables explained. `preview` shows its effect on existing
+//! tags.
 
 use leptos::prelude::*;
 use longshore_policy::{KEYWORDS, Keyword, Template, TemplateError};
@@ -7,13 +7,13 @@ use longshore_policy::{KEYWORDS, Keyword, Template, TemplateError};
 use super::{FieldKind, TextField};
 use crate::error::AppError;
 
-/// The keywords that most templates are made of; the others are behind *See all variables*.
+/// The most common variables; the others are behind *See all variables*.
 const COMMON: [char; 6] = ['n', 'Y', 'm', 'd', 'H', 'M'];
 
-/// The template that was typed. An empty one keeps the name of the source tag.
+/// The typed template. An empty one keeps the name of the source tag.
 ///
 /// # Errors
-/// An unknown keyword, or a result that is no tag.
+/// An unknown variable, or a result that is not a valid tag.
 pub fn read_template(typed: &str) -> Result<Template, TemplateError> {
     match typed.trim() {
         "" => Ok(Template::source_tag()),
@@ -24,12 +24,11 @@ pub fn read_template(typed: &str) -> Result<Template, TemplateError> {
 /// A field for a tag template.
 #[component]
 pub fn TemplateField(
-    /// What the field is called: "Tag name in target".
+    /// The label: "Tag name in target".
     #[prop(into)]
     label: String,
-    /// The template as it is typed.
     value: RwSignal<String>,
-    /// What the server said of the last attempt to save.
+    /// The server's error for the last save.
     #[prop(into)]
     problem: Signal<Option<AppError>>,
 ) -> impl IntoView {

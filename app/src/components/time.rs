@@ -1,25 +1,19 @@
-//! Instants, told as people tell them.
+//! Relative times.
 
 use jiff::{SignedDuration, Timestamp};
 use leptos::prelude::*;
 
 use crate::clock::use_now;
 
-/// How long ago, or how soon; the exact instant on hover.
+/// How long ago, or how soon; the exact time on hover.
 #[component]
-pub fn RelativeTime(
-    /// The instant.
-    at: Timestamp,
-) -> impl IntoView {
+pub fn RelativeTime(at: Timestamp) -> impl IntoView {
     view! { <Told at=at tell=relative/> }
 }
 
-/// How soon something is due; the exact instant on hover.
+/// How soon something is due; the exact time on hover.
 #[component]
-pub fn TimeUntil(
-    /// When it is due.
-    at: Timestamp,
-) -> impl IntoView {
+pub fn TimeUntil(at: Timestamp) -> impl IntoView {
     view! { <Told at=at tell=until/> }
 }
 
@@ -33,7 +27,7 @@ fn Told(at: Timestamp, tell: fn(Timestamp, Timestamp) -> String) -> impl IntoVie
     }
 }
 
-/// `at` as something that is due, seen from `now`. What is overdue has begun, or begins as soon as its turn comes.
+/// `at` as a due time, seen from `now`. An overdue item has started, or starts as soon as its turn comes.
 fn until(at: Timestamp, now: Timestamp) -> String {
     match now.duration_since(at) < SignedDuration::from_secs(-1) {
         true => relative(at, now).replace("just now", "in a few seconds"),
@@ -41,7 +35,7 @@ fn until(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// `at` as seen from `now`: "3 minutes ago", "in 2 hours".
+/// `at` relative to `now`: "3 minutes ago", "in 2 hours".
 fn relative(at: Timestamp, now: Timestamp) -> String {
     const STEPS: [(i64, &str); 6] = [
         (365 * 86_400, "year"),
@@ -54,7 +48,7 @@ fn relative(at: Timestamp, now: Timestamp) -> String {
     let ago = now.duration_since(at);
     let seconds = ago.abs().as_secs();
     if seconds < 5 {
-        // A browser's clock may run behind the server's; "in 2 seconds" would puzzle.
+        // A browser's clock may run behind the server's; "in 2 seconds" would be confusing.
         return "just now".to_owned();
     }
     let (length, unit) =
@@ -77,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_in_their_largest_unit() {
+    fn relative_times_use_their_largest_unit() {
         assert_eq!(told(0), "just now");
         assert_eq!(told(-3), "just now");
         assert_eq!(told(42), "42 seconds ago");
@@ -89,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_is_never_told_as_past() {
+    fn a_due_time_is_never_shown_as_past() {
         let now = Timestamp::from_second(1_800_000_000).expect("it is an instant");
         let told = |seconds| until(now + SignedDuration::from_secs(seconds), now);
         assert_eq!(told(120), "in 2 minutes");

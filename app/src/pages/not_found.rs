@@ -17,7 +17,7 @@ pub fn NotFound() -> impl IntoView {
         <PageTitle text="Not found"/>
         <PageHeader title="Not found"/>
         <EmptyState title="There is no such page">
-            <p>"Nothing stands at " <code>{path}</code> ". It may have been renamed or deleted, or be yours to see no longer."</p>
+            <p>"There is nothing at " <code>{path}</code> ". It may have been renamed or deleted, or you no longer have access."</p>
             <ButtonLink href="/repositories">"Go to the repositories"</ButtonLink>
         </EmptyState>
     }
