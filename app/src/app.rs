@@ -1,4 +1,4 @@
-//! The root component: what every page shares, and where the pages stand in it.
+//! The root component: shared parts and routes.
 
 use leptos::prelude::*;
 use leptos_meta::provide_meta_context;

@@ -1,5 +1,5 @@
-//! Coming to another page without loading it, as if it were loaded: the focus goes to its heading, and who goes back
-//! finds the page where it was left.
+//! Makes client-side navigation behave like a page load: the focus moves to the new heading, and going back restores
+//! the scroll position.
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
 
@@ -8,14 +8,14 @@ use leptos_router::hooks::use_location;
 use wasm_bindgen::{JsCast, closure::Closure};
 use web_sys::{Element, HtmlElement, MouseEvent};
 
-/// How often one looks whether the page has come.
+/// The interval between checks whether the page has arrived.
 const LOOK: Duration = Duration::from_millis(50);
-/// How often at most: after three seconds, who waits has done something else.
+/// The number of checks. After three seconds the user is doing something else.
 const LOOKS: u32 = 60;
-/// So many addresses are remembered with where they were left.
+/// The number of addresses whose scroll positions are remembered.
 const REMEMBERED: usize = 200;
 
-/// Looks after the focus and the scroll position. Renders nothing.
+/// Manages focus and scroll position. Renders nothing.
 #[component]
 pub(crate) fn Arrival() -> impl IntoView {
     let path = use_location().pathname;
@@ -33,12 +33,12 @@ pub(crate) fn Arrival() -> impl IntoView {
     restore_scroll();
 }
 
-/// The heading that had the focus, or could have had it, and what it said: from one thing to another of its kind, the
-/// element stays and its text changes.
+/// The last heading that could have the focus, and its text: between two pages of one kind the element stays and only
+/// its text changes.
 type Heading = Rc<RefCell<Option<(Element, String)>>>;
 
-/// Hears of each click before the router does, which may leave the page at once. It listens for as long as the page
-/// lives.
+/// Calls `on_click` for each click before the router handles it, which may leave the page at once. The listener lives
+/// as long as the page.
 pub(crate) fn before_router(on_click: impl Fn(MouseEvent) + 'static) {
     let listener = Closure::<dyn Fn(MouseEvent)>::new(on_click);
     let function = listener.as_ref().unchecked_ref();
@@ -47,7 +47,7 @@ pub(crate) fn before_router(on_click: impl Fn(MouseEvent) + 'static) {
     }
 }
 
-/// Looks again and again, until it is done.
+/// Checks repeatedly until `done` returns true.
 fn until(looks: u32, done: impl Fn() -> bool + 'static) {
     if looks > 0 && !done() {
         set_timeout(move || until(looks - 1, done), LOOK);
@@ -63,7 +63,7 @@ fn with_text(heading: Element) -> (Element, String) {
     (heading, text)
 }
 
-/// Focuses the heading where it is another one than before. Answers whether there is nothing more to wait for.
+/// Focuses the heading if it has changed. Returns whether there is nothing left to wait for.
 fn focus_heading(last: &Heading) -> bool {
     let found = find_heading().map(with_text);
     let Some((heading, _)) = found.clone().filter(|_| *last.borrow() != found) else { return false };
@@ -76,14 +76,14 @@ fn focus_heading(last: &Heading) -> bool {
         heading.set_tab_index(-1);
         let how = web_sys::FocusOptions::new();
         how.set_prevent_scroll(true);
-        // Focusing an element that is on the page cannot fail.
+        // Focusing an element on the page cannot fail.
         let _ = heading.focus_with_options(&how);
     }
     true
 }
 
-/// Notes where a page is left, and goes there when somebody comes back to it. Browsers try the same, but before the
-/// page has its contents.
+/// Remembers the scroll position of a page that is left, and restores it when the user comes back. Browsers try to do
+/// the same, but before the page has its contents.
 fn restore_scroll() {
     let left = StoredValue::new(HashMap::<String, f64>::new());
     Effect::new(move |_| {
@@ -100,9 +100,9 @@ fn restore_scroll() {
             let at = address().and_then(|here| left.with_value(|left| left.get(&here).copied()));
             if let Some(at) = at.filter(|at| *at > 0.0) {
                 let here = address();
-                // Who has gone on is not taken there any more.
+                // If the user has moved on, nothing is scrolled.
                 let arrived = move || address() != here || scroll_to(at);
-                // In this turn the page that is left is still there.
+                // During this turn the previous page is still there.
                 set_timeout(move || until(LOOKS, arrived), LOOK);
             }
         });
@@ -114,7 +114,7 @@ fn address() -> Option<String> {
     window().location().href().ok()
 }
 
-/// Goes to a place of the page, once it is long enough.
+/// Scrolls to a position, once the page is long enough.
 fn scroll_to(at: f64) -> bool {
     let length = document().document_element().map_or(0, |root| root.scroll_height() - root.client_height());
     let long_enough = f64::from(length) >= at;

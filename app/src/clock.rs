@@ -1,27 +1,27 @@
-//! The instant that relative times are counted from.
+//! The time that relative times are computed from.
 //!
-//! Server and browser render the first paint with one instant, which travels in a `<meta>` tag, or
-//! hydration would find other words than it expects. Afterwards the clock ticks in the browser.
+//! Server and browser render the first paint with the same time, passed in a `<meta>` tag; otherwise hydration would
+//! find different texts. Afterwards the clock ticks in the browser.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use leptos::prelude::*;
 
-/// The `<meta>` tag that carries the page's instant.
+/// The `<meta>` tag with the page's time.
 pub(crate) const META: &str = "page-instant";
 
-/// How often relative times are brought up to date.
+/// The interval at which relative times are updated.
 const TICK: Duration = Duration::from_secs(5);
 
-/// The instant of the request that a page is rendered for; the server provides it as context.
+/// The time of the request that a page is rendered for; provided by the server as context.
 #[derive(Clone, Copy, Debug)]
 pub struct PageInstant(pub Timestamp);
 
 #[derive(Clone, Copy)]
 struct Clock(RwSignal<Timestamp>);
 
-/// Starts the clock of the page. Called once, by the root component.
+/// Starts the page's clock. Called once, by the root component.
 pub(crate) fn provide() {
     let now = RwSignal::new(first_instant());
     provide_context(Clock(now));
@@ -34,22 +34,22 @@ pub(crate) fn provide() {
     });
 }
 
-/// The present instant: the page's own during the first render, then the browser's.
+/// The current time: the page's own during the first render, then the browser's.
 ///
 /// # Panics
-/// Outside of the app.
+/// Outside the app.
 #[must_use]
 pub fn use_now() -> Signal<Timestamp> {
     use_context::<Clock>().expect("the app provides a clock").0.into()
 }
 
-/// The instant of the first render.
+/// The time of the first render.
 #[cfg(feature = "ssr")]
 pub(crate) fn first_instant() -> Timestamp {
     use_context::<PageInstant>().expect("the server provides the page's instant").0
 }
 
-/// The instant of the first render.
+/// The time of the first render.
 #[cfg(not(feature = "ssr"))]
 pub(crate) fn first_instant() -> Timestamp {
     document()

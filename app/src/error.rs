@@ -1,4 +1,4 @@
-//! What a server function answers when it cannot do what was asked.
+//! The error type of server functions.
 
 use leptos::server_fn::{
     codec::JsonEncoding,
@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::sentence::sentence;
 
-/// A [`Problem`] on its way to the page, or a failure of the way itself.
+/// A [`Problem`] returned to the page, or a transport failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppError(pub Problem);
 
 impl AppError {
-    /// What is wrong with one field of a form.
+    /// The error of one form field.
     #[must_use]
     pub fn about(&self, field: &str) -> Option<String> {
         self.0.about(field).map(sentence)
@@ -48,7 +48,7 @@ impl FromServerFnError for AppError {
                 Code::InvalidRequest,
                 format!("The form cannot be read: {}. {OLDER}", beginning(&why)),
             ),
-            // On the server it is what came that cannot be read; in the browser, what was answered.
+            // On the server, the request is unreadable; in the browser, the response.
             #[cfg(feature = "ssr")]
             ServerFnErrorErr::Deserialization(why) => Problem::new(
                 Code::InvalidRequest,
@@ -68,10 +68,10 @@ impl FromServerFnError for AppError {
     }
 }
 
-/// What helps where a page and the server do not speak the same version.
+/// Advice if page and server are of different versions.
 const OLDER: &str = "If the server was updated since the page was loaded, load the page again.";
 
-/// As much of a reason as a person reads. What cannot be read is quoted in it, however long it is.
+/// The beginning of a reason. It quotes the unreadable data, which may be of any length.
 fn beginning(why: &str) -> String {
     const READ: usize = 200;
     match why.char_indices().nth(READ) {

@@ -1,19 +1,19 @@
-//! Host and port by which clients reach this registry, for the commands that pages show.
+//! The host and port under which clients reach this registry, for the commands on pages.
 //!
-//! The server knows them (a setting, or the request's own host); they travel in a `<meta>` tag, so
-//! that the first paint is the same in the browser.
+//! The server knows them (from a setting or the request's own host); a `<meta>` tag passes them on, so that the
+//! browser's first paint is the same.
 
 use leptos::prelude::*;
 
-/// The `<meta>` tag that carries the host.
+/// The `<meta>` tag with the host.
 pub(crate) const META: &str = "registry-host";
 
-/// The host as image names have it, such as `registry.example.com:8080`; the server provides it as
-/// context with each request.
+/// The host as used in image names, such as `registry.example.com:8080`; provided by the server as context of each
+/// request.
 #[derive(Clone, Debug)]
 pub struct RegistryHost(pub String);
 
-/// The host as image names have it.
+/// The host as used in image names.
 #[cfg(feature = "ssr")]
 #[must_use]
 pub fn registry_host() -> String {
@@ -25,7 +25,7 @@ pub fn registry_host() -> String {
     provided.or_else(from_request).unwrap_or_else(|| "localhost".to_owned())
 }
 
-/// The host as image names have it.
+/// The host as used in image names.
 #[cfg(not(feature = "ssr"))]
 #[must_use]
 pub fn registry_host() -> String {

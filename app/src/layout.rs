@@ -1,7 +1,7 @@
-//! The frame of every page: the rail on the left, the content on the right.
+//! The frame of every page: navigation on the left, content on the right.
 //!
-//! On a narrow screen the rail is a drawer. It is a native popover, so it opens, closes on Escape
-//! and keeps the focus without any script.
+//! On a narrow screen the navigation is a drawer. It is a native popover, so it opens, closes on Escape and manages the
+//! focus without script.
 
 use leptos::{html, prelude::*};
 use leptos_router::{components::A, hooks::use_location};
@@ -16,7 +16,7 @@ use crate::{
     session::{SignedIn, use_session},
 };
 
-/// The frame with a page in it.
+/// The frame around a page.
 #[component]
 pub(crate) fn Layout(children: Children) -> impl IntoView {
     view! {
@@ -47,9 +47,9 @@ fn Brand() -> impl IntoView {
     }
 }
 
-/// The links to the pages that the reader can use.
+/// Links to the sections available to the user.
 fn sections(actor: Answer<Actor>) -> impl IntoView {
-    // Who could not be asked for may be anybody.
+    // If the user could not be determined, offer everything.
     let reader = actor.map_or(Reader::Administrator, |actor| Reader::of(&actor));
     let usable = SECTIONS.iter().copied().filter(move |section| section.reader <= reader);
     let link = |Section { label, page, .. }: Section| view! { <li><A href=page.path()>{label}</A></li> };
@@ -63,11 +63,11 @@ fn Rail() -> impl IntoView {
     let location = use_location();
     Effect::new(move |before: Option<()>| {
         location.pathname.track();
-        // A click in the drawer leads to another page without loading it, so it has to be closed.
+        // Links in the drawer navigate without a page load, so the drawer must be closed.
         if let (Some(()), Some(rail)) = (before, rail.get_untracked())
             && rail.matches(":popover-open").unwrap_or(false)
         {
-            // Closing one that closed itself meanwhile is an error of no consequence.
+            // Closing a popover that is already closed is a harmless error.
             let _ = rail.hide_popover();
         }
     });

@@ -1,8 +1,8 @@
 //! The admin site: pages, components and server functions.
 //!
-//! Compiled twice, with `ssr` into the server and with `hydrate` into the browser; the first paint
-//! is the same in both. What a page shows or does is a use case of `longshore-admin`, called
-//! through a server function; nothing is decided here.
+//! Compiled twice, with `ssr` for the server and with `hydrate` for the browser; both render the same first paint.
+//! Everything a page shows or does is a use case of `longshore-admin`, called through a server function; no decisions
+//! are made here.
 
 #![recursion_limit = "512"]
 #![allow(unreachable_pub, reason = "the macros of Leptos make public items inside of private modules")]

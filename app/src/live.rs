@@ -1,10 +1,9 @@
-//! What changes while a page is open: the server's events, followed for as long as somebody looks.
+//! Live updates: the server's events, followed while the page is visible.
 //!
-//! A page opens one stream at most, and none while it is hidden: over HTTP/1.1 all tabs of a site
-//! share six connections. Where more tabs are seen than the server lets follow at once, they take
-//! turns. A stream that breaks is opened again, with growing pauses, and the page says so until it
-//! is back. One that the server refuses, because who asks may not follow this, is left alone; where the session has
-//! ended, the page looks who reads it.
+//! A page opens at most one stream, and none while it is hidden: over HTTP/1.1, all tabs of a site share six
+//! connections. If more tabs are visible than the server allows to follow at once, they take turns. A broken stream is
+//! reopened with increasing delays, and the page says so until it is back. A stream that the server refuses because the
+//! user may not follow it is not retried; if the session has ended, the page reloads the current user.
 
 use std::{
     cell::{Cell, RefCell},
@@ -29,29 +28,28 @@ use crate::{
     session::{Session, use_session},
 };
 
-/// A stream that is back within this time was never missed.
+/// An outage shorter than this is not shown.
 const GRACE: Duration = Duration::from_millis(1_500);
-/// The pause before the first attempt to open a stream that the browser has given up.
+/// The delay before the first attempt to reopen a stream that the browser has given up.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
-/// No pause is longer.
+/// The maximum delay.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// The pause of a tab whose turn is over.
+/// The delay of a tab whose turn is over.
 const TURN: Duration = Duration::from_secs(5);
 
-/// Told to the window when a lost stream is back; `watch.js` then looks whether the server was updated.
+/// The window event dispatched when a lost stream is back; `watch.js` then checks whether the server was updated.
 const RECONNECTED: &str = "longshore-reconnected";
 
-/// What a page that follows events is told.
+/// News for a page that follows events.
 #[derive(Clone, Debug)]
 pub enum News {
-    /// The stream is open, now or again. What changed before may have been missed.
+    /// The stream was opened or reopened. Earlier changes may have been missed.
     Opened,
-    /// Something changed.
     Event(Event),
 }
 
-/// Follows the events at an address until the page is left. Where `address` reads signals, another
-/// address is followed when they change; none stops. Answers whether the connection is lost.
+/// Follows the events at an address until the page is left. If `address` reads signals, the stream moves with them;
+/// `None` closes it. Returns whether the connection is lost.
 pub fn follow(
     address: impl Fn() -> Option<String> + 'static,
     on_news: impl Fn(News) + 'static,
@@ -93,11 +91,7 @@ pub fn follow(
 
 /// Says that the connection is lost, until it is back.
 #[component]
-pub fn ConnectionNotice(
-    /// Whether it is lost.
-    #[prop(into)]
-    lost: Signal<bool>,
-) -> impl IntoView {
+pub fn ConnectionNotice(#[prop(into)] lost: Signal<bool>) -> impl IntoView {
     view! {
         <Show when=move || lost.get()>
             <Alert tone=Tone::Warn>
@@ -113,16 +107,16 @@ struct Follower {
     lost: WriteSignal<bool>,
     session: Session,
     stream: RefCell<Option<Stream>>,
-    /// The next attempt, or the end of the grace.
+    /// Runs the next attempt, or ends the grace period.
     timer: RefCell<Option<TimeoutHandle>>,
     pause: RefCell<Duration>,
-    /// The page is left, or the server refuses the stream.
+    /// The page was left, or the server refused the stream.
     over: Cell<bool>,
     is_lost: Cell<bool>,
 }
 
 impl Follower {
-    /// Opens the stream where somebody looks at the page, closes it where nobody does.
+    /// Opens the stream when the page becomes visible, and closes it when it is hidden.
     fn look(self: &Rc<Self>) {
         if document().hidden() {
             self.close();
@@ -156,9 +150,9 @@ impl Follower {
         self.pause.replace(FIRST_PAUSE);
         if self.is_lost.replace(false) {
             self.lost.set(false);
-            // The server may have been restarted as another version.
+            // The server may have restarted with another version.
             if let Ok(event) = web_sys::Event::new(RECONNECTED) {
-                // Only an event that is being dispatched already could not be.
+                // Fails only for an event that is already being dispatched.
                 let _ = window().dispatch_event(&event);
             }
         }
@@ -166,14 +160,14 @@ impl Follower {
     }
 
     fn told(&self, message: &MessageEvent) {
-        // A page that is older than the server may meet an event that it does not know.
+        // A page older than the server may receive an event it does not know.
         let event = message.data().as_string().and_then(|text| serde_json::from_str(&text).ok());
         if let Some(event) = event {
             (self.on_news)(News::Event(event));
         }
     }
 
-    /// The connection broke; the browser opens it again by itself.
+    /// The connection broke; the browser reconnects by itself.
     fn broke(self: &Rc<Self>) {
         if self.timer.borrow().is_none() {
             let follower = Rc::clone(self);
@@ -186,7 +180,7 @@ impl Follower {
         self.lost.set(true);
     }
 
-    /// The browser will not try again; this does, later, unless the server refuses the stream.
+    /// The browser will not reconnect; this does so later, unless the server refuses the stream.
     fn give_up(self: &Rc<Self>) {
         self.close();
         let (follower, address) = (Rc::clone(self), untrack(|| (self.address)()));
@@ -195,12 +189,12 @@ impl Follower {
                 Some(address) => status_of(&address).await,
                 None => None,
             };
-            // Somebody may have come back to the page meanwhile, which opens a stream.
+            // The page may have become visible meanwhile, which opens a stream.
             if follower.over.get() || follower.stream.borrow().is_some() {
                 return;
             }
             match status {
-                // The session has ended: what stands still must not look as if somebody were signed in.
+                // The session has ended: the page must not look as if the user were signed in.
                 Some(401) => {
                     follower.over.set(true);
                     follower.session.actor.refetch();
@@ -242,7 +236,7 @@ impl Stream {
         let kinds = ["open", "message", "resync", "turn", "error"].map(|kind| source.subscribe(kind).ok());
         let events = select_all(kinds.into_iter().flatten());
         let (reading, registration) = AbortHandle::new_pair();
-        // It ends early where the stream is closed, and only then.
+        // It ends early only if the stream is closed.
         spawn_local(Abortable::new(read(events, follower), registration).map(drop));
         Some(Self { _source: source, reading })
     }
@@ -254,14 +248,14 @@ impl Drop for Stream {
     }
 }
 
-/// What the server answers to who follows events at this address. The stream itself does not tell a page why it has
+/// The status that the server returns for the event stream at this address. The stream itself does not say why it
 /// ended.
 async fn status_of(address: &str) -> Option<u16> {
     let giving_up = AbortController::new().ok()?;
     let options = RequestInit::new();
     options.set_signal(Some(&giving_up.signal()));
     let answer = JsFuture::from(window().fetch_with_str_and_init(address, &options)).await;
-    // A stream that is open after all would stay open.
+    // If the stream does open, it would stay open.
     giving_up.abort();
     Some(answer.ok()?.dyn_into::<Response>().ok()?.status())
 }
@@ -270,7 +264,7 @@ async fn read(mut events: SelectAll<EventSourceSubscription>, follower: Rc<Follo
     while let Some(event) = events.next().await {
         let Ok((kind, message)) = event else { return follower.give_up() };
         match kind.as_str() {
-            // Where too much happened for this page, it is as if the stream were new.
+            // After too many events for this page, it must reload as if the stream were new.
             "open" | "resync" => follower.opened(),
             "turn" => return follower.wait_for_turn(),
             "error" => follower.broke(),

@@ -1,12 +1,12 @@
-//! The addresses of the site's pages, made in one place.
+//! The addresses of the site's pages, all built here.
 //!
-//! A repository's name after the namespace is one segment: `dev/a/b` stands at
-//! `/repositories/dev/a%2Fb`, so a name can never be taken for a tab.
+//! The part of a repository's name after the namespace is one segment: `dev/a/b` is at `/repositories/dev/a%2Fb`, so a
+//! name can never be mistaken for a tab.
 
 use longshore_model::{JobId, PauseScope};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// What stands in a path segment as it is: all but what ends it or means something in it.
+/// Characters escaped in a path segment: those that end it or have a meaning in it.
 const SEGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -25,7 +25,7 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// A text as one segment of a path.
+/// Encodes a text as one path segment.
 #[must_use]
 pub fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
@@ -43,8 +43,7 @@ pub fn in_repository(namespace: &str, name: &str, page: &str) -> String {
     format!("{}/{page}", repository(namespace, name))
 }
 
-/// A page below a repository that is given by its whole name, `namespace/name`; its first page where
-/// `page` is empty.
+/// A page below the repository with this full name, `namespace/name`; the first page if `page` is empty.
 #[must_use]
 pub fn below(repository: &str, page: &str) -> String {
     let (namespace, name) = repository.split_once('/').unwrap_or((repository, ""));
@@ -61,7 +60,7 @@ pub fn tag(repository: &str, tag: &str, page: &str) -> String {
     if page.is_empty() { tag } else { format!("{tag}/{page}") }
 }
 
-/// A policy in the list of the repository that it promotes from.
+/// A promotion policy in the list of its source repository.
 #[must_use]
 pub fn promotion(source: &str, policy: impl std::fmt::Display) -> String {
     below(source, &format!("promotions#policy-{policy}"))
@@ -79,7 +78,7 @@ pub fn job(job: JobId) -> String {
     format!("/jobs/{job}")
 }
 
-/// Where something is paused and resumed.
+/// The page that pauses and resumes something.
 #[must_use]
 pub fn pause(scope: &PauseScope) -> String {
     match scope {
@@ -92,7 +91,7 @@ pub fn pause(scope: &PauseScope) -> String {
 /// A path with a query; parts without a value are left out.
 #[must_use]
 pub fn with_query(path: &str, parts: &[(&str, Option<&str>)]) -> String {
-    // Unreserved characters and the slash may stand as they are.
+    // Unreserved characters and the slash need no escaping.
     const QUERY: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
     let given =
@@ -102,7 +101,7 @@ pub fn with_query(path: &str, parts: &[(&str, Option<&str>)]) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
 }
 
-/// A query without the parts that say nothing: forms send their empty fields, too.
+/// A query without its empty parts: forms also send their empty fields.
 #[must_use]
 pub fn without_empty(query: &str) -> String {
     let says =
@@ -110,8 +109,7 @@ pub fn without_empty(query: &str) -> String {
     query.split('&').filter(says).collect::<Vec<_>>().join("&")
 }
 
-/// A value of a query, decoded once. The router decodes twice, which turns the address of `a/b%2Fc`
-/// into that of `a/b/c`.
+/// A decoded query value. Unlike the router, which decodes twice and turns `a/b%2Fc` into `a/b/c`, this decodes once.
 #[must_use]
 pub fn query_value(query: &str, name: &str) -> Option<String> {
     let (_, value) =

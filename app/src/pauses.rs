@@ -1,5 +1,4 @@
-//! What stands still, for all pages: the banner that says that everything is paused, and the words and
-//! badges by which other pages tell of a pause.
+//! Pauses, for all pages: the banner shown while everything is paused, and the words and badges for a pause elsewhere.
 
 use leptos::prelude::*;
 use leptos_router::{components::A, hooks::use_location};
@@ -18,21 +17,21 @@ use crate::{
     session::use_session,
 };
 
-/// Whether everything is paused, and what makes pages look again.
+/// Whether everything is paused, and a trigger to read that again.
 #[derive(Clone, Copy)]
 pub(crate) struct Pauses {
-    /// The pause of everything.
+    /// The pause of the system.
     pub(crate) system: Resource<Answer<Option<PauseView>>>,
     changes: RwSignal<usize>,
 }
 
 impl Pauses {
-    /// Grows with each pause and resumption that the page knows of; a part of the source of what shows them.
+    /// Counts the pauses and resumptions that the page knows of; part of the sources of resources that show them.
     pub(crate) fn changes(self) -> usize {
         self.changes.get()
     }
 
-    /// Says that something was paused or resumed.
+    /// Counts a pause or resumption.
     pub(crate) fn changed(self) {
         self.changes.update(|changes| *changes += 1);
     }
@@ -43,18 +42,18 @@ pub(crate) fn use_pauses() -> Pauses {
     use_context().expect("the app provides what is paused")
 }
 
-/// Provides what is paused to what is inside.
+/// Provides the pauses to its children.
 #[component]
 pub(crate) fn PausesProvider(children: Children) -> impl IntoView {
     let changes = RwSignal::new(0);
     let path = use_location().pathname;
-    // Each page that one comes to looks again: a banner that is not true any more would be worse than none.
+    // Read again on each navigation: an outdated banner would be worse than none.
     let system = Resource::new_blocking(move || (changes.get(), path.get()), |_| system_pause());
     provide_context(Pauses { system, changes });
     children()
 }
 
-/// Says on every page that everything is paused.
+/// A banner on every page while everything is paused.
 #[component]
 pub(crate) fn PauseBanner() -> impl IntoView {
     let (pauses, session, path) = (use_pauses(), use_session(), use_location().pathname);
@@ -87,12 +86,12 @@ fn Standstill(pause: Pause, queue: Option<String>) -> impl IntoView {
     }
 }
 
-/// Says on a repository's pages that its namespace is paused; that everything is, the banner says.
+/// A notice on a repository's pages that its namespace is paused. The banner covers a pause of everything.
 #[component]
 pub(crate) fn RepositoryNotice(
-    /// What keeps its policies and mirrors from acting.
+    /// The pauses that hold its policies and mirrors.
     pauses: RepositoryPauses,
-    /// Whether the reader may resume it.
+    /// Whether the user may resume the namespace.
     may_resume: bool,
 ) -> impl IntoView {
     let own = |view: &PauseView| matches!(view.pause.scope, PauseScope::Namespace(_));
@@ -117,7 +116,7 @@ pub(crate) fn RepositoryNotice(
         .collect_view()
 }
 
-/// What a policy of `repository` waits for; `remote` is the one that a mirror uses.
+/// The pause that holds a policy of `repository`; `remote` is the one that a mirror uses.
 pub(crate) fn holding<'p>(
     pauses: &'p RepositoryPauses,
     repository: &RepositoryName,
@@ -131,12 +130,9 @@ pub(crate) fn holding<'p>(
     pauses.all.iter().chain(&pauses.remotes).find(covers)
 }
 
-/// Says beside a policy or mirror that it waits, and for what.
+/// Says beside a policy or mirror which pause holds it.
 #[component]
-pub(crate) fn HeldNote(
-    /// The pause.
-    pause: PauseView,
-) -> impl IntoView {
+pub(crate) fn HeldNote(pause: PauseView) -> impl IntoView {
     let subject = pause.subject();
     view! {
         <p class="note">
@@ -146,40 +142,40 @@ pub(crate) fn HeldNote(
     }
 }
 
-/// What is paused, as the reader may know it; read anew with each change of it.
+/// The pauses that the user may see; read again whenever one changes.
 pub(crate) fn known_pauses() -> Resource<Answer<Vec<PauseView>>> {
     let here = use_pauses();
     Resource::new_blocking(move || here.changes(), |_| pauses())
 }
 
-/// Whether one of the pauses is of this.
+/// Whether one of the pauses has this scope.
 pub(crate) fn is_paused(known: &[PauseView], scope: &PauseScope) -> bool {
     known.iter().any(|view| view.pause.scope == *scope)
 }
 
-/// Says in a row that the thing is paused.
+/// A badge for a paused item in a list.
 #[component]
 pub(crate) fn PausedBadge() -> impl IntoView {
     view! { " " <Badge tone=Tone::Warn>"Paused"</Badge> }
 }
 
-/// Why a waiting job is held: "everything is paused by admin".
+/// Why a queued job is held: "everything is paused by admin".
 pub(crate) fn held(job: &Job) -> Option<String> {
     let pause = job.held_by.as_ref().filter(|_| job.status == Status::Waiting)?;
     let remote = job.parameters.remote_host().filter(|host| *host != ANOTHER_REGISTRY);
     Some(format!("{} is paused {}", pause.subject(remote), pause.cause()))
 }
 
-/// A text with a capital at its beginning.
+/// Capitalises the first letter.
 pub(crate) fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
-/// What is paused besides everything, with what waits for it, in a few lines.
+/// All pauses except that of the system, each with the number of jobs it holds.
 #[component]
 pub(crate) fn OtherPauses(
-    /// All that is paused.
+    /// All pauses.
     known: Vec<PauseView>,
 ) -> impl IntoView {
     let others: Vec<_> =
@@ -194,7 +190,7 @@ fn other(view: PauseView) -> impl IntoView {
     view! { <li><A href=href>{subject}</A> " is paused " {cause} {waiting}</li> }
 }
 
-/// How many jobs wait.
+/// The number of held jobs, as a phrase.
 pub(crate) fn waiting(jobs: u64) -> String {
     match jobs {
         0 => "nothing waits".to_owned(),

@@ -1,7 +1,7 @@
-//! Pages as they declare themselves, and the route table that is made of what they declare.
+//! Pages declare themselves, and the route table is built from their declarations.
 //!
-//! Each page is a constant beside its component. Its parent lists it: `pages/mod.rs` the pages of the site, a
-//! repository's frame its tabs, a list the dialogs over it. Nothing else has to know that it exists.
+//! Each page is a constant beside its component and is listed by its parent: the site's pages in `pages/mod.rs`, tabs
+//! in the repository's frame, dialogs in the list they open over. Nothing else needs to know that it exists.
 
 use leptos::{prelude::*, tachys::view::iterators::StaticVec};
 use leptos_router::{
@@ -18,34 +18,34 @@ pub(crate) struct Route {
     inside: Inside,
 }
 
-/// What a page shows where it has its `Outlet`, by the rest of the address.
+/// What a page renders in its `Outlet`, depending on the rest of the address.
 #[derive(Clone, Copy)]
 enum Inside {
     Nothing,
-    /// Nothing at the address of the page itself, one of these at the addresses below it.
+    /// Nothing at the page's own address, and one of these below it.
     Dialogs(&'static [Route]),
-    /// One of these; the page has no address without them.
+    /// One of these; the page has no address of its own.
     Pages(fn() -> Vec<Route>),
 }
 
 impl Route {
-    /// A page at an address below that of its parent. A segment of the address that begins with `:` stands for any
-    /// text, which the page finds among its parameters.
+    /// A page at an address below that of its parent. A segment that begins with `:` matches any text, which becomes a
+    /// parameter.
     pub(crate) const fn new(path: &'static str, view: fn() -> AnyView) -> Self {
         Self { path, view, inside: Inside::Nothing }
     }
 
-    /// The same page with dialogs over it.
+    /// Adds dialogs over the page.
     pub(crate) const fn with_dialogs(self, dialogs: &'static [Self]) -> Self {
         Self { inside: Inside::Dialogs(dialogs), ..self }
     }
 
-    /// The same page as a frame around others.
+    /// Makes the page a frame around others.
     pub(crate) const fn around(self, pages: fn() -> Vec<Self>) -> Self {
         Self { inside: Inside::Pages(pages), ..self }
     }
 
-    /// The address below that of its parent.
+    /// The address below the parent's.
     pub(crate) const fn path(&self) -> &'static str {
         self.path
     }
@@ -67,7 +67,7 @@ impl Route {
         }
     }
 
-    /// All addresses that lead to the page or to something inside of it, below that of its parent.
+    /// All addresses of the page and its children, below the parent's.
     pub(crate) fn addresses(&self, parent: &str) -> Vec<String> {
         let here = match (parent, self.path) {
             ("", path) => path.to_owned(),
@@ -86,29 +86,27 @@ pub(crate) fn routes(pages: &[Route]) -> StaticVec<AnyNestedRoute> {
     pages.iter().map(Route::route).collect::<Vec<_>>().into()
 }
 
-/// A part of the site that the rail leads to.
+/// A section of the site with a link in the navigation.
 #[derive(Clone, Copy)]
 pub(crate) struct Section {
-    /// What the rail and the page call it.
+    /// Its name in the navigation and on the page.
     pub(crate) label: &'static str,
-    /// Who can use it.
+    /// The users it is offered to.
     pub(crate) reader: Reader,
     /// The key that leads there after `g`.
     pub(crate) key: Option<&'static str>,
-    /// Where the rail leads.
+    /// The page that the navigation links to.
     pub(crate) page: Route,
-    /// Its other pages.
     pub(crate) more: &'static [Route],
 }
 
 impl Section {
-    /// All its pages.
     pub(crate) fn pages(&self) -> impl Iterator<Item = Route> + use<> {
         std::iter::once(self.page).chain(self.more.iter().copied())
     }
 }
 
-/// Who can use a part of the site. Here it decides what is offered; the server decides what is shown.
+/// The users that a section is offered to. The server still checks access.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reader {
     Anybody,
@@ -117,7 +115,7 @@ pub(crate) enum Reader {
 }
 
 impl Reader {
-    /// What somebody can use.
+    /// The kind of user for an actor.
     pub(crate) fn of(actor: &Actor) -> Self {
         match actor {
             Actor::Anonymous => Self::Anybody,
@@ -127,8 +125,7 @@ impl Reader {
     }
 }
 
-/// An address as it is declared, such as `tags/:tag`, for the router. All have the same type, other than those that the
-/// router's macro makes.
+/// A declared address, such as `tags/:tag`, for the router. Unlike the router's macro, all addresses share one type.
 #[derive(Clone, Copy, Debug)]
 struct Pattern(&'static str);
 

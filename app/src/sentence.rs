@@ -1,8 +1,7 @@
-//! What the server says in a few words, as a sentence that stands alone.
+//! Turns short server messages into complete sentences.
 
-/// `text` with a capital at its beginning and a stop at its end. A beginning that may be the name of
-/// something (a tag, a host) is left alone, and so is what ends with a stop: it was written as a sentence, and may
-/// begin with a name.
+/// Capitalises `text` and ends it with a full stop. A first word that may be a name (a tag, a host) is left alone, and
+/// so is a text that already ends with a full stop: it is a sentence, which may begin with a name.
 #[must_use]
 pub fn sentence(text: &str) -> String {
     let text = text.trim();

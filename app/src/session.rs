@@ -1,4 +1,4 @@
-//! Who reads the page, for all pages: signing in and out changes it everywhere at once.
+//! The current user, for all pages: signing in and out takes effect everywhere at once.
 
 use leptos::{either::Either, ev, prelude::*, server::ServerActionError};
 use leptos_router::{components::A, hooks::use_location};
@@ -10,12 +10,10 @@ use crate::{
     server::{Answer, SignIn, SignOut, whoami},
 };
 
-/// The reader, and what changes who that is.
+/// The current user, and the actions that change it.
 #[derive(Clone, Copy)]
 pub struct Session {
-    /// The reader.
     pub actor: Resource<Answer<Actor>>,
-    /// Signs in.
     pub sign_in: ServerAction<SignIn>,
     sign_out: ServerAction<SignOut>,
 }
@@ -23,13 +21,13 @@ pub struct Session {
 /// The session of the page.
 ///
 /// # Panics
-/// Outside of the app.
+/// Outside the app.
 #[must_use]
 pub fn use_session() -> Session {
     use_context().expect("the app provides a session")
 }
 
-/// Provides the session to what is inside.
+/// Provides the session to its children.
 #[component]
 pub(crate) fn SessionProvider(children: Children) -> impl IntoView {
     provide_form_error();
@@ -41,8 +39,8 @@ pub(crate) fn SessionProvider(children: Children) -> impl IntoView {
     children()
 }
 
-/// What became of a form that was sent without script stands in the address; the router tells it to
-/// what is made inside of a page, and signing in is made before.
+/// Passes on the error of a form that was sent without script. It is in the address, and the router provides it only
+/// inside pages, while the sign-in action is created outside.
 fn provide_form_error() {
     let told = use_location().search.with_untracked(|query| {
         Some((paths::query_value(query, "__path")?, paths::query_value(query, "__err")?))
@@ -52,7 +50,7 @@ fn provide_form_error() {
     }
 }
 
-/// The reader's name and the way out, or the way in.
+/// The user's name with a sign-out button, or the sign-in link.
 #[component]
 pub(crate) fn SignedIn() -> impl IntoView {
     let (session, leaving) = (use_session(), use_leaving());

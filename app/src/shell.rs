@@ -1,12 +1,11 @@
-//! The HTML document around the app. Rendered on the server alone.
+//! The HTML document around the app. Rendered only on the server.
 
 use leptos::{hydration::HydrationScripts, prelude::*};
 use leptos_meta::{HashedStylesheet, MetaTags};
 
 use crate::{App, clock, host};
 
-/// The whole document. `options` name the folder of the site's files, which changes with their
-/// content.
+/// The whole document. `options` name the folder of the site's files, which changes with their contents.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     view! {
         <!DOCTYPE html>
@@ -19,9 +18,9 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name=host::META content=host::registry_host()/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <HashedStylesheet options=options.clone() id="style"/>
-                // Nothing unless `cargo leptos watch` started the server.
+                // Does nothing unless the server was started by `cargo leptos watch`.
                 <AutoReload options=options.clone()/>
-                // Notices when what follows has died, or never comes.
+                // Detects when the program crashes or never loads.
                 <script src="/watch.js" defer></script>
                 <HydrationScripts options/>
                 <MetaTags/>

@@ -1,4 +1,4 @@
-//! Keys that work on every page: `/` goes to the search field, `g` and a letter to a list.
+//! Keyboard shortcuts on every page: `/` focuses the search field, `g` and a letter open a list.
 
 use leptos::{ev, prelude::*};
 use leptos_router::hooks::use_navigate;
@@ -10,7 +10,7 @@ use crate::{
     pages::SECTIONS,
 };
 
-/// How long after `g` the letter may come, in milliseconds.
+/// The maximum time between `g` and the letter, in milliseconds.
 const PAUSE: f64 = 1_500.0;
 
 /// Listens for the keys. Renders nothing.
@@ -43,7 +43,7 @@ pub(crate) fn Shortcuts() -> impl IntoView {
     });
 }
 
-/// Whether the key belongs to what is being written.
+/// Whether the key is input to a field.
 fn is_typing(event: &KeyboardEvent) -> bool {
     event.target().and_then(|target| target.dyn_into::<Element>().ok()).is_some_and(|element| {
         element.closest("input, textarea, select, [contenteditable]").ok().flatten().is_some()
@@ -54,7 +54,7 @@ fn in_dialog() -> bool {
     document().query_selector("dialog:modal").ok().flatten().is_some()
 }
 
-/// Focuses the page's search field, when it has one.
+/// Focuses the page's search field, if there is one. Returns whether there is.
 fn focus_search() -> bool {
     let field = document().query_selector("input[type=search]").ok().flatten();
     field.and_then(|field| field.dyn_into::<HtmlElement>().ok()).is_some_and(|field| field.focus().is_ok())
