@@ -8,9 +8,9 @@ export default defineConfig({
   outputDir: "test-results/artifacts",
   timeout: 60_000,
   expect: { timeout: 10_000 },
-  // A test that passes only when repeated has found something.
+  // A test that passes only on a retry has found a bug.
   retries: 0,
-  // Each worker has a server of its own; CI has two cores.
+  // Each worker starts its own server; CI has two cores.
   workers: 2,
   forbidOnly: true,
   reporter: [["list"], ["json", { outputFile: "test-results/report.json" }]],
@@ -24,7 +24,7 @@ export default defineConfig({
     screenshot: "only-on-failure",
     launchOptions: {
       executablePath: chromium,
-      // Containers run tests as root, where Chromium has no sandbox; the network is this machine's own.
+      // In containers the tests run as root, where Chromium has no sandbox. They use only the loopback network.
       args: ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-dev-shm-usage"],
     },
   },

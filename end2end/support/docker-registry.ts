@@ -1,22 +1,22 @@
-// Debian's docker-registry as the registry elsewhere: open, with passwords, or with TLS.
+// Debian's docker-registry as the remote registry: anonymous, with passwords, or with TLS.
 
 import { readFile, writeFile } from "node:fs/promises";
 import { Daemon, Folder, run } from "./process.js";
 
 export interface RegistryOptions {
-  /** Who may sign in; nobody needs to when absent. */
+  /** The only user; if omitted, access is anonymous. */
   user?: { name: string; password: string };
-  /** Serve over TLS, with a certificate that no browser or server trusts by itself. */
+  /** Serve over TLS, with a self-signed certificate. */
   tls?: boolean;
 }
 
 export class DockerRegistry {
   private constructor(
-    /** Host and port, as they stand in the name of an image. */
+    /** Host and port, as in an image name. */
     readonly host: string,
-    /** The address to type into Longshore. */
+    /** The URL to enter in Longshore. */
     readonly url: string,
-    /** The certificate to trust, in PEM, when it serves over TLS. */
+    /** The certificate to trust, in PEM; `undefined` without TLS. */
     readonly certificate: string | undefined,
     private readonly daemon: Daemon,
     private readonly data: Folder,
@@ -36,7 +36,7 @@ export class DockerRegistry {
       await writeFile(data.file("htpasswd"), line);
       auth = { htpasswd: { realm: "docker-registry", path: data.file("htpasswd") } };
     }
-    // The configuration is YAML, of which JSON is a part.
+    // The configuration is YAML, a superset of JSON.
     const configuration = {
       version: "0.1",
       storage: { filesystem: { rootdirectory: data.file("data") }, delete: { enabled: true } },
@@ -61,7 +61,7 @@ async function makeCertificate(data: Folder): Promise<string> {
   await run("openssl", [
     ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split(" "),
     ...["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
-    // OpenSSL makes it an authority unless told otherwise, and servers must not be one.
+    // By default OpenSSL creates a CA certificate, which is not accepted as a server certificate.
     ...["-addext", "basicConstraints=critical,CA:FALSE"],
     ...["-keyout", data.file("key.pem"), "-out", data.file("cert.pem")],
   ]);

@@ -1,4 +1,4 @@
-// Small images that nobody has to download: one layer with one file.
+// Small generated images: one layer with one file.
 
 import { createHash } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -11,7 +11,7 @@ interface Descriptor {
   size: number;
 }
 
-/** Where an image goes, and who brings it. */
+/** An image at a registry, and the credentials for it. */
 export interface Destination {
   /** Host and port. */
   host: string;
@@ -20,7 +20,7 @@ export interface Destination {
   user?: { name: string; password: string };
 }
 
-/** Pushes an image with skopeo. Images of the same text have the same digest, which is returned. */
+/** Pushes an image with skopeo and returns its digest. The same text always gives the same digest. */
 export async function push(text: string, destination: Destination): Promise<string> {
   const folder = await Folder.make();
   try {
@@ -40,7 +40,7 @@ export async function push(text: string, destination: Destination): Promise<stri
   }
 }
 
-/** The digest that a tag has, as skopeo sees it. */
+/** The digest that a tag points to, computed from the manifest that skopeo fetches. */
 export async function digestOf(source: Destination): Promise<string> {
   const credentials = source.user ? ["--creds", `${source.user.name}:${source.user.password}`] : ["--no-creds"];
   const name = `docker://${source.host}/${source.name}`;

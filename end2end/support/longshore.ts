@@ -1,4 +1,4 @@
-// The server under test: the real binary, on a free port, with a data folder of its own.
+// The server under test: the real binary, on a free port, with its own data folder.
 
 import { fileURLToPath } from "node:url";
 import { Daemon, Folder } from "./process.js";
@@ -10,7 +10,7 @@ export class Longshore {
   readonly admin = { name: "admin", password: "correct horse battery" };
 
   private constructor(
-    /** Where it serves, such as `http://127.0.0.1:40123`. */
+    /** The origin, such as `http://127.0.0.1:40123`. */
     readonly url: string,
     private readonly daemon: Daemon,
     private readonly data: Folder,
@@ -34,7 +34,7 @@ export class Longshore {
     return new Longshore(url, daemon, data);
   }
 
-  /** Host and port, as they stand in the name of an image. */
+  /** Host and port, as in an image name. */
   get host(): string {
     return new URL(this.url).host;
   }

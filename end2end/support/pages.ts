@@ -1,11 +1,11 @@
-// Something of each kind, and the address of every page and dialog that shows it.
+// The address of every page and dialog, with the data that they need.
 
 import { readFile } from "node:fs/promises";
 import { push } from "./image.js";
 import type { Longshore } from "./longshore.js";
 import { organizations, repository, rest } from "./session.js";
 
-/** Makes something of each kind, and names the address of each page and dialog. */
+/** Creates an object of each kind and returns the address of every page and dialog. */
 export async function everyPage(longshore: Longshore): Promise<string[]> {
   const [user, host] = [longshore.admin, longshore.host];
   const namespace = `opened-${Date.now()}`;
@@ -14,7 +14,7 @@ export async function everyPage(longshore: Longshore): Promise<string[]> {
   for (const name of ["website", "target", "lost"]) await repository(longshore, `${namespace}/${name}`);
   const make = async (path: string, body: unknown) =>
     ((await rest(longshore, "POST", path, body)) as { id: string }).id;
-  // A mirror is saved when its registry answers; this server is one.
+  // Mirrors can be saved only if their registry responds; this server is its own remote.
   const [username, password] = [user.name, user.password];
   const remote = await make("/remotes", { name: "staging", url: longshore.url, username, password });
   const promotion = await make(`${at}/promotionPolicies`, {
@@ -84,12 +84,12 @@ export async function everyPage(longshore: Longshore): Promise<string[]> {
   ];
 }
 
-/** The routes of the site, such as `/repositories/:namespace/:name/tags`; a test of the program keeps their list true. */
+/** The routes of the site, such as `/repositories/:namespace/:name/tags`; a test in Rust checks that the list is complete. */
 export async function routes(): Promise<string[]> {
   return (await readFile(new URL("routes.txt", import.meta.url), "utf8")).trim().split("\n");
 }
 
-/** Whether an address leads to a route. */
+/** Whether an address matches a route. */
 export function leadsTo(route: string, address: string): boolean {
   const parts = route.split("/").map((part) => (part.startsWith(":") ? "[^/]+" : part));
   return new RegExp(`^${parts.join("/")}$`).test(address.split("?")[0] ?? "");

@@ -1,4 +1,4 @@
-// Starting what runs beside a test, and stopping it again.
+// Child processes and temporary folders.
 
 import { spawn, execFile, type ChildProcess } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -6,13 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-/** Runs a command to its end and returns what it printed; fails with its messages. */
+/** Runs a command and returns its standard output; throws if it fails. */
 export async function run(command: string, args: string[], options: { cwd?: string } = {}): Promise<string> {
   const { stdout } = await promisify(execFile)(command, args, { ...options, maxBuffer: 64 << 20 });
   return stdout;
 }
 
-/** A folder that is gone after the test. */
+/** A temporary folder; the owner must call `remove`. */
 export class Folder {
   private constructor(readonly path: string) {}
 
@@ -29,7 +29,7 @@ export class Folder {
   }
 }
 
-/** A server that says in a line of its output where it listens. */
+/** A server that prints its address when it is ready. */
 export class Daemon {
   private output = "";
 
@@ -38,7 +38,7 @@ export class Daemon {
     private readonly child: ChildProcess,
   ) {}
 
-  /** Starts it and waits for `ready` to match a line; the match's first group is returned. */
+  /** Starts the server, waits until its output matches `ready`, and returns the first group of the match. */
   static async start(
     command: string,
     args: string[],
@@ -65,12 +65,12 @@ export class Daemon {
     return [daemon, await address];
   }
 
-  /** All that it printed so far. */
+  /** Its output so far. */
   log(): string {
     return this.output;
   }
 
-  /** Asks it to end, and waits until it has. */
+  /** Sends a signal and waits for the exit; kills the process after 15 s. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const ended = new Promise<void>((resolve) => this.child.once("exit", () => resolve()));

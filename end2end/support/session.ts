@@ -1,4 +1,4 @@
-// Signing in, as people do it, and setting the scene over REST, as scripts do it.
+// Signing in with the form, and preparing test data over REST.
 
 import { expect, hydrated, type Page } from "./test.js";
 import type { Longshore } from "./longshore.js";
@@ -8,7 +8,7 @@ export interface Credentials {
   password: string;
 }
 
-/** Signs in with the form and goes to a page. */
+/** Signs in with the form and opens the page `next`. */
 export async function signIn(page: Page, who: Credentials, next = "/repositories"): Promise<void> {
   await page.goto(`/sign-in?next=${encodeURIComponent(next)}`);
   await hydrated(page);
@@ -18,7 +18,7 @@ export async function signIn(page: Page, who: Credentials, next = "/repositories
   await expect(page).toHaveURL(next);
 }
 
-/** Asks the REST interface as the first administrator; fails unless it agrees. */
+/** Sends a REST request as the administrator; fails unless it succeeds. */
 export async function rest(longshore: Longshore, method: string, path: string, body?: unknown): Promise<unknown> {
   const { name, password } = longshore.admin;
   const response = await fetch(`${longshore.url}/api/v0${path}`, {
@@ -34,14 +34,13 @@ export async function rest(longshore: Longshore, method: string, path: string, b
   return text === "" ? undefined : JSON.parse(text);
 }
 
-/** Makes organizations, whose repositories the administrator may use. */
+/** Creates organizations. */
 export async function organizations(longshore: Longshore, ...names: string[]): Promise<void> {
   for (const name of names) {
     await rest(longshore, "POST", "/accounts", { name, isOrg: true });
   }
 }
 
-/** Makes a repository. */
 export async function repository(longshore: Longshore, fullName: string): Promise<void> {
   const slash = fullName.indexOf("/");
   await rest(longshore, "POST", `/repositories/${fullName.slice(0, slash)}`, { name: fullName.slice(slash + 1) });

@@ -1,4 +1,4 @@
-// What every browser test starts from: a server, a page that may not complain, screenshots.
+// The base of every browser test: a server, a check for errors in the console, and screenshots.
 
 import { expect, test as base, type BrowserContext, type Locator, type Page } from "@playwright/test";
 import { fileURLToPath } from "node:url";
@@ -10,14 +10,14 @@ const screenshots = fileURLToPath(new URL("../screenshots/", import.meta.url));
 
 interface Fixtures {
   /**
-   * Complaints that a test provokes, such as Chromium's note about an answer with status 404. Any
-   * other error in the console, report of the Content-Security-Policy or hydration warning fails it.
+   * Console messages that the test provokes, such as Chromium's error for a response with status 404. Any other
+   * console error, Content-Security-Policy violation or hydration warning fails the test.
    */
   expectedComplaints: RegExp[];
 }
 
 interface WorkerFixtures {
-  /** A server that all tests of a worker share: a test leaves nothing behind that another one could meet. */
+  /** A server that all tests of a worker share, so each test must use its own names. */
   longshore: Longshore;
 }
 
@@ -32,14 +32,11 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     const complaints = await listen(context);
     await use(context);
     const unexpected = complaints.filter((complaint) => !expectedComplaints.some((known) => known.test(complaint)));
-    expect(unexpected, "the browser has nothing to complain about").toEqual([]);
+    expect(unexpected, "the browser reports no errors").toEqual([]);
   },
 });
 
-/**
- * Tests of a file that has a server to itself, because they look at what all of a server's users, jobs
- * or public repositories make up together.
- */
+/** Tests of a file that needs its own server, because they depend on all users, jobs or public repositories of it. */
 export const testAlone = test.extend<object, WorkerFixtures>({
   longshore: [async ({}, use) => serve(use), { scope: "worker" }],
 });
@@ -50,7 +47,7 @@ async function serve(use: (longshore: Longshore) => Promise<void>): Promise<void
   await longshore.stop();
 }
 
-/** Collects what the pages of a context complain about. */
+/** Collects the errors and hydration warnings of all pages of a context. */
 async function listen(context: BrowserContext): Promise<string[]> {
   const complaints: string[] = [];
   await context.addInitScript(() => {
@@ -67,18 +64,18 @@ async function listen(context: BrowserContext): Promise<string[]> {
   return complaints;
 }
 
-/** Opens a page and waits until it answers to clicks. */
+/** Opens a page and waits until it is interactive. */
 export async function open(page: Page, path: string): Promise<void> {
   await page.goto(path);
   await hydrated(page);
 }
 
-/** Waits until the page answers to clicks. */
+/** Waits until the page is hydrated and therefore interactive. */
 export async function hydrated(page: Page): Promise<void> {
   await expect(page.locator("html[data-hydrated]")).toBeAttached({ timeout: 30_000 });
 }
 
-/** Keeps the program of a page from arriving until what is returned is called: until then nothing is live. */
+/** Delays the WASM of a page, and so its hydration, until the returned function is called. */
 export async function holdProgram(page: Page): Promise<() => void> {
   let arrive = () => {};
   const arrives = new Promise<void>((resolve) => (arrive = resolve));
@@ -89,7 +86,7 @@ export async function holdProgram(page: Page): Promise<() => void> {
   return arrive;
 }
 
-/** Keeps a picture of the page for people to look at: wide and narrow, light and dark. */
+/** Saves screenshots for review: wide and narrow, light and dark. */
 export async function screenshot(page: Page, name: string): Promise<void> {
   const before = page.viewportSize();
   for (const width of [1280, 390]) {
@@ -99,7 +96,7 @@ export async function screenshot(page: Page, name: string): Promise<void> {
       await page.screenshot({
         path: `${screenshots}${name}-${width}-${colorScheme}.png`,
         fullPage: true,
-        // Colours that change slowly would be caught half-way.
+        // Otherwise colours would be captured in the middle of a transition.
         animations: "disabled",
       });
     }

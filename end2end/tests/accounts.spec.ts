@@ -1,13 +1,13 @@
-// Who there is: users and organizations, and their passwords.
+// Users, organizations and passwords.
 
 import { signIn, organizations } from "../support/session.js";
 import { expect, open, screenshot, test } from "../support/test.js";
 
 test.describe("accounts", () => {
-  // What is refused on the way.
+  // Responses to invalid input and to the wrong password.
   test.use({ expectedComplaints: [/status of 4(00|01|09|22)/] });
 
-  test("an organization is made, and has a name that is free", async ({ page, longshore }) => {
+  test("an organization is created under a name that is valid and not taken", async ({ page, longshore }) => {
     await organizations(longshore, "taken");
     await signIn(page, longshore.admin, "/organizations");
     await page.getByRole("button", { name: "New organization" }).click();
@@ -29,7 +29,7 @@ test.describe("accounts", () => {
     await expect(page).toHaveURL("/repositories?namespace=quality");
   });
 
-  test("a user is made, signs in, and changes the password", async ({ page, longshore }) => {
+  test("a new user signs in and changes the password", async ({ page, longshore }) => {
     await signIn(page, longshore.admin, "/users");
     await page.getByRole("button", { name: "New user" }).click();
     const dialog = page.getByRole("dialog", { name: "New user" });

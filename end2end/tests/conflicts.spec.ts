@@ -1,4 +1,4 @@
-// Two people change the same: the second one is told, loses nothing that is typed, and has a way on.
+// Two users edit the same object: the second to save gets a conflict, keeps the input, and chooses how to resolve it.
 
 import { DockerRegistry } from "../support/docker-registry.js";
 import type { Longshore } from "../support/longshore.js";
@@ -8,18 +8,17 @@ import { expect, open, screenshot, test, type Page } from "../support/test.js";
 const mine = { discard: "Discard mine and load theirs", keep: "Save mine over theirs" };
 
 interface Form {
-  /** What is changed. */
   thing: string;
   path: string;
-  /** The field that both type into. */
+  /** The field that both users edit. */
   field: string;
-  /** What was changed meanwhile, as the second one is told. */
+  /** The message about the conflicting change. */
   changed: RegExp;
   /** Waits until the form can be saved. */
   ready?: (page: Page) => Promise<void>;
-  /** How the one who is faster sees that it is saved. */
+  /** Waits until the page shows that the form was saved. */
   saved: (page: Page) => Promise<void>;
-  /** What is stored. */
+  /** The stored value of the field. */
   stored: (longshore: Longshore) => Promise<unknown>;
 }
 
@@ -29,7 +28,7 @@ async function member(longshore: Longshore, path: string, name: string): Promise
   return ((await rest(longshore, "GET", path)) as Record<string, unknown>)[name];
 }
 
-test.describe("who saves second", () => {
+test.describe("the second of two users to save", () => {
   test.use({ expectedComplaints: [/status of 409/] });
 
   let elsewhere: DockerRegistry;
@@ -95,7 +94,7 @@ test.describe("who saves second", () => {
   test.afterAll(async () => elsewhere.stop());
 
   for (const [index, thing] of ["promotion policy", "mirror", "remote", "repository"].entries()) {
-    test(`of a ${thing} is told so, keeps what is typed, and decides`, async ({ page, context, longshore }) => {
+    test(`a ${thing} sees the conflict, keeps the input, and chooses`, async ({ page, context, longshore }) => {
       const form = forms[index]!;
       expect(form.thing).toBe(thing);
       const field = (tab: Page) => tab.getByLabel(form.field, { exact: true });
@@ -107,7 +106,7 @@ test.describe("who saves second", () => {
         await field(tab).fill(text);
       };
 
-      await test.step("the second save changes nothing, and nothing that is typed is lost", async () => {
+      await test.step("the second save changes nothing and keeps the input", async () => {
         await begin(page, "second");
         await begin(other, "first");
         await save(other);
@@ -119,19 +118,19 @@ test.describe("who saves second", () => {
         await expect(field(page)).toHaveValue("second");
         expect(await form.stored(longshore)).toBe("first");
         await screenshot(page, `conflict-${form.thing.replace(" ", "-")}`);
-        // Saving once more is no way around it.
+        // Saving again does not bypass the check.
         await save(page);
         await expect(page.getByRole("alert").filter({ hasText: form.changed })).toBeVisible();
         expect(await form.stored(longshore)).toBe("first");
       });
 
-      await test.step("one may have what the other saved", async () => {
+      await test.step("the user may discard the input and load what the other saved", async () => {
         await page.getByRole("button", { name: mine.discard }).click();
         await expect(field(page)).toHaveValue("first");
         await expect(page.getByRole("alert")).toBeHidden();
       });
 
-      await test.step("or save over it, knowing so", async () => {
+      await test.step("or overwrite it explicitly", async () => {
         await begin(page, "fourth");
         await begin(other, "third");
         await save(other);

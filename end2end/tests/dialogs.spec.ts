@@ -1,5 +1,5 @@
-// What one is used to: where the focus is, what Enter and Escape do, that nothing typed is lost without a question,
-// that the site says what it did and undoes it.
+// Expected behaviour of forms and dialogs: focus, Enter and Escape, a question before input is discarded, notices, and
+// Undo.
 
 import { digestOf, push } from "../support/image.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
@@ -8,7 +8,7 @@ import { expect, holdProgram, open, screenshot, test } from "../support/test.js"
 test.describe("a dialog", () => {
   test.beforeEach(({ page, longshore }) => signIn(page, longshore.admin, "/organizations"));
 
-  test("begins at its first field, and Enter sends it", async ({ page }) => {
+  test("focuses its first field and is submitted by Enter", async ({ page }) => {
     await page.getByRole("button", { name: "New organization" }).click();
     await expect(page.getByLabel("Name")).toBeFocused();
     await page.keyboard.type("entered");
@@ -18,7 +18,7 @@ test.describe("a dialog", () => {
     await screenshot(page, "notice-saved");
   });
 
-  test("leaves the focus in the field that somebody types in", async ({ page }) => {
+  test("does not move the focus from the field being typed in", async ({ page }) => {
     const arrive = await holdProgram(page);
     await page.goto("/users/new", { waitUntil: "domcontentloaded" });
     await page.getByLabel("Password").click();
@@ -29,7 +29,7 @@ test.describe("a dialog", () => {
     await expect(page.getByLabel("Password")).toHaveValue("half a password");
   });
 
-  test("asks before what was typed is lost, and only then", async ({ page }) => {
+  test("asks before it discards input, and only then", async ({ page }) => {
     await page.getByRole("button", { name: "New organization" }).click();
     const dialog = page.getByRole("dialog", { name: "New organization" });
     await page.keyboard.press("Escape");
@@ -47,7 +47,7 @@ test.describe("a dialog", () => {
     await page.keyboard.press("Escape");
     await expect(question).toBeHidden();
     await expect(dialog.getByLabel("Name")).toHaveValue("precious");
-    // However often: the dialog can still be answered and closed.
+    // However often Escape is pressed, the question can be answered and the dialog closed.
     for (const times of [3, 4, 5]) {
       await dialog.getByLabel("Name").fill("precious");
       for (let press = 0; press < times; press++) await page.keyboard.press("Escape");
@@ -61,7 +61,7 @@ test.describe("a dialog", () => {
     await question.getByRole("button", { name: "Discard" }).click();
     await expect(dialog).toBeHidden();
     await expect(page).toHaveURL("/organizations");
-    // Who presses Cancel has decided.
+    // Cancel discards without a question.
     await page.getByRole("button", { name: "New organization" }).click();
     await dialog.getByLabel("Name").fill("precious");
     await dialog.getByRole("button", { name: "Cancel" }).click();
@@ -70,7 +70,7 @@ test.describe("a dialog", () => {
   });
 });
 
-test("settings that are not saved are not lost with a tab", async ({ page, longshore }) => {
+test("unsaved settings are not lost by switching tabs", async ({ page, longshore }) => {
   await organizations(longshore, "unsaved");
   await repository(longshore, "unsaved/website");
   await signIn(page, longshore.admin, "/repositories/unsaved/website/settings");
@@ -86,7 +86,7 @@ test("settings that are not saved are not lost with a tab", async ({ page, longs
   await page.keyboard.press("g");
   await page.keyboard.press("j");
   await question.getByRole("button", { name: "Keep editing" }).click();
-  // What is typed while it is being saved is not saved with it.
+  // Input entered while a save is in progress is still unsaved.
   let answer = () => {};
   const answers = new Promise<void>((resolve) => (answer = resolve));
   await page.route("**/fn/change_repository", async (route) => {
@@ -106,7 +106,7 @@ test("settings that are not saved are not lost with a tab", async ({ page, longs
   await expect(page).toHaveURL("/repositories/unsaved/website/tags");
 });
 
-test("a rule that is added to a form is something entered", async ({ page, longshore }) => {
+test("an added rule counts as unsaved input", async ({ page, longshore }) => {
   await organizations(longshore, "ruled");
   await repository(longshore, "ruled/website");
   await signIn(page, longshore.admin, "/repositories/ruled/website/promotions");
@@ -119,8 +119,8 @@ test("a rule that is added to a form is something entered", async ({ page, longs
   await expect(page.getByRole("button", { name: "New promotion policy" })).toBeFocused();
 });
 
-test.describe("coming to another page", () => {
-  test("puts the focus on its heading, also where only its text is another one", async ({ page, longshore }) => {
+test.describe("navigation", () => {
+  test("focuses the heading of the new page, even if only its text changes", async ({ page, longshore }) => {
     await signIn(page, longshore.admin, "/system");
     const rail = page.getByRole("navigation", { name: "Main" });
     for (const name of ["Users", "Organizations", "Users"]) {
@@ -129,7 +129,7 @@ test.describe("coming to another page", () => {
     }
   });
 
-  test("puts the focus on its heading, and going back the page where it was", async ({ page, longshore }) => {
+  test("focuses the heading of the new page, and going back restores the scroll position", async ({ page, longshore }) => {
     await organizations(longshore, "far");
     await repository(longshore, "far/website");
     const [user, host] = [longshore.admin, longshore.host];
@@ -152,11 +152,11 @@ test.describe("coming to another page", () => {
   });
 });
 
-test.describe("what was deleted", () => {
-  // The page of a repository that is deleted answers 404 while it is left.
+test.describe("after a deletion", () => {
+  // The page of a deleted repository returns 404 until the browser has left it.
   test.use({ expectedComplaints: [/status of 404/] });
 
-  test("comes back by Undo: a tag, and a repository", async ({ page, longshore }) => {
+  test("Undo restores a tag and a repository", async ({ page, longshore }) => {
     await organizations(longshore, "second");
     const image = { host: longshore.host, name: "second/thought:1.0", user: longshore.admin };
     const digest = await push("second thought", image);
@@ -188,10 +188,10 @@ test.describe("what was deleted", () => {
   });
 });
 
-test.describe("who may not do something", () => {
+test.describe("an action without permission", () => {
   test.use({ expectedComplaints: [/status of 40[134]/] });
 
-  test("is not offered it", async ({ page, longshore }) => {
+  test("is not offered", async ({ page, longshore }) => {
     await organizations(longshore, "open");
     await repository(longshore, "open/website");
     await rest(longshore, "PATCH", "/repositories/open/website", { visibility: "public" });

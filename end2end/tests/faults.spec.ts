@@ -1,10 +1,9 @@
-// What a page does when something is not as it should be: its program dies or never comes, there is no script, the
-// server is away or was updated.
+// Faults: the WASM panics or never arrives, scripts are disabled, or the server is unreachable or was updated.
 
 import { organizations, repository, rest, signIn } from "../support/session.js";
 import { expect, holdProgram, hydrated, open, screenshot, test, type Locator } from "../support/test.js";
 
-test.describe("a page whose program dies", () => {
+test.describe("a page whose WASM panics", () => {
   test.use({ expectedComplaints: [/unreachable|died on purpose|RuntimeError/] });
 
   const die = () => {
@@ -13,10 +12,10 @@ test.describe("a page whose program dies", () => {
     });
   };
 
-  test("says so and is reloaded once, then waits for a click", async ({ page, longshore }) => {
+  test("is reloaded once, then shows a note with a Reload button", async ({ page, longshore }) => {
     await signIn(page, longshore.admin, "/system");
     await page.evaluate(() => Object.assign(window, { before: true }));
-    // An address that names a place on the page is loaded again as well.
+    // An address with a fragment is reloaded as well.
     await page.evaluate(() => (location.hash = "content"));
     await page.evaluate(die);
     await expect.poll(() => page.evaluate(() => "before" in window).catch(() => true)).toBe(false);
@@ -29,7 +28,7 @@ test.describe("a page whose program dies", () => {
     await hydrated(page);
   });
 
-  test("says so instead of what was said before", async ({ page, longshore }) => {
+  test("replaces an earlier note", async ({ page, longshore }) => {
     await signIn(page, longshore.admin, "/system");
     await page.route("**/pkg/current", (route) => route.fulfill({ body: "feedfacefeedface\n" }));
     await page.evaluate(() => window.dispatchEvent(new Event("longshore-reconnected")));
@@ -39,7 +38,7 @@ test.describe("a page whose program dies", () => {
     await expect(page.getByRole("alert").filter({ hasText: "This page has stopped working." })).toBeVisible();
   });
 
-  test("is not reloaded over what somebody has typed", async ({ page, longshore }) => {
+  test("is not reloaded while it has unsaved input", async ({ page, longshore }) => {
     await signIn(page, longshore.admin);
     await open(page, "/organizations/new");
     await page.getByLabel("Name").fill("typed");
@@ -51,10 +50,10 @@ test.describe("a page whose program dies", () => {
   });
 });
 
-test.describe("a page whose program never comes", () => {
+test.describe("a page whose WASM never arrives", () => {
   test.use({ expectedComplaints: [/Failed to (load resource|fetch)|ERR_FAILED|dynamically imported/] });
 
-  test("says so, is loaded again, and does not go on like that", async ({ page, longshore }) => {
+  test("is reloaded once, then shows a Reload button", async ({ page, longshore }) => {
     await signIn(page, longshore.admin);
     let loads = 0;
     await page.route("**/*.wasm", (route) => {
@@ -70,7 +69,7 @@ test.describe("a page whose program never comes", () => {
   });
 });
 
-test("a page says that the server was updated", async ({ page, longshore }) => {
+test("a page shows that the server was updated", async ({ page, longshore }) => {
   await signIn(page, longshore.admin, "/system");
   await page.route("**/pkg/current", (route) => route.fulfill({ body: "feedfacefeedface\n" }));
   await page.evaluate(() => window.dispatchEvent(new Event("longshore-reconnected")));
@@ -80,13 +79,13 @@ test("a page says that the server was updated", async ({ page, longshore }) => {
 test.describe("a form without script", () => {
   test.use({ javaScriptEnabled: false });
 
-  test("says what it needs, and sends nothing", async ({ page, longshore }) => {
+  test("says that it needs JavaScript and is not submitted", async ({ page, longshore }) => {
     await page.goto("/sign-in?next=/organizations/new");
     await page.getByLabel("User name").fill(longshore.admin.name);
     await page.getByLabel("Password", { exact: true }).fill(longshore.admin.password);
     await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
     await expect(page).toHaveURL("/organizations/new");
-    // Chromium hides it from tests, which switch script off later than the parser looks.
+    // The note is in a noscript element, which Chromium does not render here: Playwright disables scripts after parsing.
     expect(await page.content()).toContain("This form needs JavaScript");
     await expect(page.getByRole("button", { name: "Create" })).toBeDisabled();
     await page.getByLabel("Name").fill("nobody");
@@ -95,7 +94,7 @@ test.describe("a form without script", () => {
   });
 });
 
-test("a form is not sent before its page is live", async ({ page, longshore }) => {
+test("a form is not submitted before hydration", async ({ page, longshore }) => {
   await organizations(longshore, "patience");
   await repository(longshore, "patience/website");
   await signIn(page, longshore.admin);
@@ -113,10 +112,10 @@ test("a form is not sent before its page is live", async ({ page, longshore }) =
   await expect(page.getByRole("button", { name: "Save" })).toBeEnabled();
 });
 
-test.describe("a page that was come to while the server was away", () => {
+test.describe("a page opened while the server is unreachable", () => {
   test.use({ expectedComplaints: [/Failed to load resource|ERR_FAILED|ERR_CONNECTION|ERR_INCOMPLETE/] });
 
-  test("offers to try again, and heals", async ({ page, longshore }) => {
+  test("offers Try again and then loads", async ({ page, longshore }) => {
     await signIn(page, longshore.admin, "/jobs");
     await page.route("**/fn/**", (route) => route.abort());
     await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Remotes" }).click();
@@ -127,10 +126,10 @@ test.describe("a page that was come to while the server was away", () => {
   });
 });
 
-test.describe("a stream of events that is refused", () => {
+test.describe("a refused event stream", () => {
   test.use({ expectedComplaints: [/status of 404/] });
 
-  test("is not taken for a lost connection", async ({ page, longshore }) => {
+  test("is not reported as a lost connection", async ({ page, longshore }) => {
     await organizations(longshore, "refusal");
     await repository(longshore, "refusal/website");
     await signIn(page, longshore.admin);
@@ -141,7 +140,7 @@ test.describe("a stream of events that is refused", () => {
     });
     await open(page, "/repositories/refusal/website/tags");
     await expect.poll(() => asked).toBe(2);
-    // Somebody looks at the page again, which opens a stream that was closed.
+    // Returning to the tab would reopen a closed stream.
     await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
     await page.getByRole("searchbox").fill("still the same page");
     expect(asked).toBe(2);
@@ -152,8 +151,8 @@ test.describe("a stream of events that is refused", () => {
 test.describe("a page whose session has ended", () => {
   test.use({ expectedComplaints: [/status of 401/] });
 
-  test("does not look as if somebody were signed in", async ({ page, context, longshore }) => {
-    // A stream that ends at once and is opened again.
+  test("no longer shows a signed-in user", async ({ page, context, longshore }) => {
+    // A stream that ends immediately and is reopened.
     const ended = { contentType: "text/event-stream", body: "retry: 200\n\n" };
     await page.route("**/events?**", (route) => route.fulfill(ended));
     await signIn(page, longshore.admin, "/system");
@@ -165,7 +164,7 @@ test.describe("a page whose session has ended", () => {
   });
 });
 
-test("in colours of the reader's own, one sees what is open and what is on", async ({ page, longshore }) => {
+test("forced colours distinguish the current page and enabled switches", async ({ page, longshore }) => {
   await organizations(longshore, "contrast");
   for (const name of ["website", "one", "two"]) await repository(longshore, `contrast/${name}`);
   for (const [name, enabled] of [["one", true], ["two", false]] as const) {

@@ -1,5 +1,4 @@
-// The narrowest slice of the site: it is rendered on the server, taken over in the browser, and its
-// server functions answer.
+// The basics of the site: pages are rendered on the server and hydrated in the browser, and server functions respond.
 
 import { organizations, repository, rest, signIn } from "../support/session.js";
 import { expect, holdProgram, hydrated, open, screenshot, test } from "../support/test.js";
@@ -7,7 +6,7 @@ import { expect, holdProgram, hydrated, open, screenshot, test } from "../suppor
 test.describe("a page", () => {
   test.beforeEach(({ page, longshore }) => signIn(page, longshore.admin));
 
-  test("hydrates, and its server functions answer", async ({ page }) => {
+  test("hydrates, and its server functions respond", async ({ page }) => {
     await open(page, "/system");
     await expect(page.getByRole("heading", { level: 1 })).toHaveText("System");
     const answer = page.waitForResponse((response) => response.url().endsWith("/fn/system_info"));
@@ -19,7 +18,7 @@ test.describe("a page", () => {
     await expect(page.getByText(/nothing to remove/i)).toBeVisible();
   });
 
-  test("moves on without a full load", async ({ page }) => {
+  test("navigates without a full page load", async ({ page }) => {
     await open(page, "/system");
     await page.evaluate(() => Object.assign(window, { kept: true }));
     await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Jobs" }).click();
@@ -29,7 +28,7 @@ test.describe("a page", () => {
     await expect(page.getByRole("heading", { level: 1 })).toHaveText("System");
   });
 
-  test("is the right one when somebody goes back before it answers", async ({ page }) => {
+  test("is the right one after going back before hydration", async ({ page }) => {
     await open(page, "/system");
     await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Remotes" }).click();
     await expect(page.getByRole("heading", { level: 1 })).toHaveText("Remotes");
@@ -48,7 +47,7 @@ test.describe("a page", () => {
     await hydrated(page);
   });
 
-  test("has a drawer on a phone that closes when one goes on", async ({ page }) => {
+  test("has a drawer on a phone that closes on navigation", async ({ page }) => {
     await page.setViewportSize({ width: 390, height: 800 });
     await open(page, "/system");
     const rail = page.getByRole("navigation", { name: "Main" });
@@ -60,7 +59,7 @@ test.describe("a page", () => {
     await expect(rail).toBeHidden();
   });
 
-  test("shows on a phone which tab is open", async ({ page, longshore }) => {
+  test("scrolls to the current tab on a phone", async ({ page, longshore }) => {
     await organizations(longshore, "narrow");
     await repository(longshore, "narrow/website");
     await page.setViewportSize({ width: 390, height: 800 });
@@ -71,7 +70,7 @@ test.describe("a page", () => {
     await expect(tabs.getByRole("link", { name: "Info" })).toBeInViewport({ ratio: 0.9 });
   });
 
-  test("is led to by keys", async ({ page }) => {
+  test("is opened by keyboard shortcuts", async ({ page }) => {
     await open(page, "/system");
     await page.keyboard.press("g");
     await page.keyboard.press("j");
@@ -80,7 +79,7 @@ test.describe("a page", () => {
 });
 
 test.describe("a form", () => {
-  test("keeps what is entered while the page is on its way", async ({ page, longshore }) => {
+  test("keeps input entered before hydration", async ({ page, longshore }) => {
     await organizations(longshore, "early");
     await repository(longshore, "early/website");
     await signIn(page, longshore.admin);
@@ -100,15 +99,15 @@ test.describe("a form", () => {
     await expect(mirror.getByLabel("Username")).toHaveValue("early-bird");
     await expect(mirror.getByLabel("Password or access token")).toHaveValue("typed before");
     await expect(mirror.getByRole("group", { name: "Repository" }).getByLabel("Name", { exact: true })).toHaveValue("website");
-    // Not the fields alone, the form knows it too: Docker Hub has its address, so none is asked for.
+    // The state of the form has the input too, not only the fields: Docker Hub needs no URL, so that field is hidden.
     await expect(mirror.getByLabel("Registry URL")).toBeHidden();
   });
 });
 
-test.describe("an address that leads nowhere", () => {
+test.describe("an unknown address", () => {
   test.use({ expectedComplaints: [/status of 404/] });
 
-  test("answers 404 and says so", async ({ page }) => {
+  test("returns 404 and shows that the page does not exist", async ({ page }) => {
     const response = await page.goto("/nowhere/at/all");
     expect(response?.status()).toBe(404);
     await hydrated(page);
@@ -117,8 +116,8 @@ test.describe("an address that leads nowhere", () => {
   });
 });
 
-test.describe("the site's answers", () => {
-  test("forbid what the site never does", async ({ request }) => {
+test.describe("responses of the site", () => {
+  test("have a strict Content-Security-Policy", async ({ request }) => {
     const page = await request.get("/sign-in");
     const policy = page.headers()["content-security-policy"] ?? "";
     for (const directive of ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"]) {
@@ -132,7 +131,7 @@ test.describe("the site's answers", () => {
     expect(page.headers()["x-content-type-options"]).toBe("nosniff");
   });
 
-  test("let browsers keep the files of a build for ever", async ({ request }) => {
+  test("let browsers cache the files of a build forever", async ({ request }) => {
     const html = await (await request.get("/sign-in")).text();
     const style = /href="(\/pkg\/[0-9a-f]{16}\/longshore\.css)"/.exec(html)?.[1];
     expect(style).toBeTruthy();
@@ -145,7 +144,7 @@ test.describe("the site's answers", () => {
 test.describe("without script", () => {
   test.use({ javaScriptEnabled: false });
 
-  test("one signs in, and a page is complete", async ({ page, longshore }) => {
+  test("signing in works, and a page is complete", async ({ page, longshore }) => {
     await page.goto("/sign-in");
     await page.getByLabel("User name").fill(longshore.admin.name);
     await page.getByLabel("Password", { exact: true }).fill(longshore.admin.password);

@@ -1,4 +1,4 @@
-// Jobs: the list that moves by itself, filters in the address, the page of one with its log.
+// Jobs: the live list, filters in the address, and the page of a job with its log.
 
 import { DockerRegistry } from "../support/docker-registry.js";
 import { push } from "../support/image.js";
@@ -23,7 +23,7 @@ test.describe("jobs", () => {
 
   test.afterAll(async () => elsewhere.stop());
 
-  test("a list that is open shows what arrives and how it ends", async ({ page, longshore }) => {
+  test("an open list shows new jobs and their results", async ({ page, longshore }) => {
     await signIn(page, longshore.admin, "/jobs?action=push_mirror_tag&q=ops/tools");
     await expect(page.getByRole("heading", { name: "No job matches" })).toBeVisible();
     await push("one", { host: longshore.host, name: "ops/tools:1.0", user: longshore.admin });
@@ -45,7 +45,7 @@ test.describe("jobs", () => {
     await expect(page.getByRole("heading", { name: "No job matches" })).toBeVisible();
   });
 
-  test("the page of a job has its facts and its log", async ({ page, longshore }) => {
+  test("the page of a job shows its details and its log", async ({ page, longshore }) => {
     await push("two", { host: longshore.host, name: "ops/tools:2.0", user: longshore.admin });
     await signIn(page, longshore.admin, "/jobs");
     await page.getByRole("link", { name: "Push 2.0 of ops/tools" }).click();
@@ -58,7 +58,7 @@ test.describe("jobs", () => {
     await expect(page.getByRole("log").getByRole("listitem").first()).toBeVisible();
   });
 
-  test("a job that failed says why, and is tried again as a new one", async ({ page, longshore }) => {
+  test("a failing job shows why, and a retry is a new job", async ({ page, longshore }) => {
     const gone = await DockerRegistry.start();
     await rest(longshore, "POST", "/repositories/ops/broken/pushMirroringPolicies", {
       remoteHost: gone.url,
@@ -93,7 +93,7 @@ test.describe("jobs", () => {
     await expect(page.getByText("Retry of")).toBeVisible();
   });
 
-  test("all jobs of a list that failed are tried again together", async ({ page, longshore }) => {
+  test("all failed jobs of a list are retried together", async ({ page, longshore }) => {
     await organizations(longshore, "crowded");
     await repository(longshore, "crowded/website");
     await rest(longshore, "PUT", "/accounts/crowded/quota", { quotaBytes: 1 });
@@ -118,7 +118,7 @@ test.describe("jobs", () => {
     await expect(page.getByRole("link", { name: "1.0", exact: true })).toBeVisible();
   });
 
-  test("a lost connection is told, and heals by itself", async ({ page, context, longshore }) => {
+  test("a page recovers from a lost connection", async ({ page, context, longshore }) => {
     await signIn(page, longshore.admin, "/jobs");
     await expect(page.getByRole("table")).toBeVisible();
     await context.setOffline(true);
@@ -129,7 +129,7 @@ test.describe("jobs", () => {
     await expect(page.getByText("The connection to the server is lost")).toBeHidden();
   });
 
-  test("eight tabs that follow jobs leave the site usable", async ({ context, page, longshore }) => {
+  test("eight tabs that follow jobs do not block the site", async ({ context, page, longshore }) => {
     await signIn(page, longshore.admin, "/jobs");
     const tabs = [page];
     while (tabs.length < 8) {
@@ -139,7 +139,7 @@ test.describe("jobs", () => {
     }
     await push("five", { host: longshore.host, name: "ops/tools:5.0", user: longshore.admin });
     for (const tab of tabs) {
-      // Some of them have to wait for their turn.
+      // Some tabs wait, since the number of event streams is limited.
       await expect(tab.getByRole("link", { name: "Push 5.0 of ops/tools" })).toBeVisible({ timeout: 20_000 });
       await expect(tab.getByText("The connection to the server is lost")).toBeHidden();
     }

@@ -1,10 +1,10 @@
-// Going on before a page has arrived: what comes late for a page that is gone must disturb nothing.
+// Leaving a page before it has loaded: late responses for a page that was left must not cause errors.
 
 import { push } from "../support/image.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
 import { expect, open, test, type Page } from "../support/test.js";
 
-/** Numbers that look random and are the same in each run (mulberry32). */
+/** Pseudo-random numbers, the same in each run (mulberry32). */
 function dice(seed: number): (sides: number) => number {
   return (sides) => {
     seed = (seed + 0x6d2b79f5) | 0;
@@ -14,17 +14,17 @@ function dice(seed: number): (sides: number) => number {
   };
 }
 
-/** Lets each answer of a server function come after a while that nobody foresees. */
+/** Delays each response of a server function by a random time. */
 async function slowDown(page: Page, roll: (sides: number) => number): Promise<void> {
   await page.route("**/fn/**", async (route) => {
     const delay = [0, 5, 20, 60, 120][roll(5)];
     await new Promise((done) => setTimeout(done, delay));
-    // The page may be gone by then, and its request with it.
+    // The page may have been left by then, which cancels the request.
     await route.continue().catch(() => {});
   });
 }
 
-/** Follows a link of the page as a click does, wherever it stands, and however soon. */
+/** Navigates as a click on a link does, even if the page has no such link yet. */
 async function go(page: Page, path: string): Promise<void> {
   await page.evaluate((path) => {
     const link = document.createElement("a");
@@ -70,7 +70,7 @@ test.describe("leaving a page while it loads", () => {
   });
 
   for (const seed of [1, 2]) {
-    test(`disturbs nothing, whatever arrives late (${seed})`, async ({ page, longshore }) => {
+    test(`causes no errors, whatever arrives late (${seed})`, async ({ page, longshore }) => {
       test.setTimeout(120_000);
       const roll = dice(seed);
       await signIn(page, longshore.admin, "/system");
@@ -87,14 +87,14 @@ test.describe("leaving a page while it loads", () => {
     });
   }
 
-  test("leaves alive what is still shown while it is read anew", async ({ page, context, longshore }) => {
+  test("keeps the page interactive while it is reloaded", async ({ page, context, longshore }) => {
     const [user, host] = [longshore.admin, longshore.host];
     await context.grantPermissions(["clipboard-read", "clipboard-write"]);
     await push("the first", { host, name: "leaving/website:1.0", user });
     await signIn(page, user, "/repositories/leaving/website/tags");
     const copy = page.getByRole("button", { name: "Copy the digest" });
     await expect(copy).toHaveCount(1);
-    // From here on nothing arrives any more.
+    // From here on, no response arrives.
     const asked = page.waitForRequest("**/fn/**");
     await page.route("**/fn/**", () => {});
     await push("the second", { host, name: "leaving/website:2.0", user });

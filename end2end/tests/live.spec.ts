@@ -1,10 +1,10 @@
-// Two people, or two tabs of one: what one changes, the other sees without doing anything.
+// Live updates: changes by another user, or in another tab, appear without a reload.
 
 import { push } from "../support/image.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
 import { expect, open, test } from "../support/test.js";
 
-test("what is changed elsewhere appears by itself on every list", async ({ page, context, longshore }) => {
+test("changes made elsewhere appear on every list", async ({ page, context, longshore }) => {
   test.setTimeout(90_000);
   await organizations(longshore, "alive");
   await repository(longshore, "alive/website");

@@ -1,5 +1,4 @@
-// The seeds' example of mirrors, by clicking: stable tags go to another registry, and another
-// repository comes in.
+// Mirrors in the browser: stable tags are pushed to another registry, and a repository is pulled from there.
 
 import { DockerRegistry } from "../support/docker-registry.js";
 import { digestOf, push } from "../support/image.js";
@@ -8,13 +7,13 @@ import { expect, hydrated, open, screenshot, test, type Page } from "../support/
 
 const bot = { name: "mirror-bot", password: "let me mirror" };
 
-/** Fills in who signs in where, and for which repository. */
+/** Fills in the registry, the credentials and the repository. */
 async function fillConnection(page: Page, url: string, password: string, repository: string): Promise<void> {
   await page.getByRole("radio", { name: "Other registry", exact: true }).check();
   await page.getByLabel("Registry URL").fill(url);
   await page.getByLabel("Username").fill(bot.name);
   await page.getByLabel("Password or access token").fill(password);
-  // A whole name typed into the first field finds its place.
+  // A full name entered in the first field is split.
   await page.getByRole("group", { name: "Repository" }).getByLabel("Namespace").fill(repository);
 }
 
@@ -29,7 +28,7 @@ test.describe("mirrors", () => {
 
   test.afterAll(async () => elsewhere.stop());
 
-  test("a push mirror is proved by Connect, and sends what is there and what comes", async ({ page, longshore }) => {
+  test("a push mirror is tested by Connect, then pushes existing and new tags", async ({ page, longshore }) => {
     const digest = await push("first", { host: longshore.host, name: "team/website:1.0-stable", user: longshore.admin });
     await push("other", { host: longshore.host, name: "team/website:1.1-dev", user: longshore.admin });
 
@@ -50,7 +49,7 @@ test.describe("mirrors", () => {
     await expect(dialog.getByRole("list", { name: "What Connect found" })).toContainText("mirror-bot");
     await expect(password).toHaveValue("not this one");
     await expect(dialog.getByRole("button", { name: "Save", exact: true })).toBeHidden();
-    expect(await page.content(), "a password never stands in the HTML").not.toContain("not this one");
+    expect(await page.content(), "the HTML never contains a password").not.toContain("not this one");
     await screenshot(page, "mirror-refused");
 
     await password.fill(bot.password);
@@ -65,7 +64,7 @@ test.describe("mirrors", () => {
     await expect(dialog.getByRole("region", { name: "Preview" })).toContainText("1 of 2 tags matches");
     await screenshot(page, "mirror-push");
 
-    // Other settings have not been tested.
+    // Changed settings have not been tested.
     await dialog.getByLabel("Username").fill("somebody-else");
     await expect(dialog.getByRole("button", { name: "Save & Apply" })).toBeHidden();
     await dialog.getByLabel("Username").fill(bot.name);
@@ -80,7 +79,7 @@ test.describe("mirrors", () => {
     const target = { host: elsewhere.host, name: `qa/website:1.0-stable-${year}`, user: bot };
     expect(await digestOf(target)).toBe(digest);
 
-    // What comes goes the same way, and an existing mirror is changed without its password.
+    // New tags are pushed too, and an existing mirror is edited without entering the password again.
     await row.getByRole("button", { name: "Edit" }).click();
     const editing = page.getByRole("dialog", { name: "Edit the mirror" });
     await editing.getByLabel("Tag name in target").fill("%n");
@@ -88,10 +87,10 @@ test.describe("mirrors", () => {
     await expect(page).toHaveURL("/repositories/team/website/mirrors");
     const next = await push("second", { host: longshore.host, name: "team/website:2.0-stable", user: longshore.admin });
     await expect
-      .poll(() => digestOf({ ...target, name: "qa/website:2.0-stable" }).catch(() => "not there yet"), { timeout: 20_000 })
+      .poll(() => digestOf({ ...target, name: "qa/website:2.0-stable" }).catch(() => "not found"), { timeout: 20_000 })
       .toBe(next);
 
-    // One tag that no rule takes, by hand, over the connection that is saved.
+    // A tag that matches no rule is pushed manually, with the saved connection.
     await open(page, "/repositories/team/website/tags/1.1-dev");
     await page.getByRole("button", { name: "Push to a remote…" }).click();
     const pushing = page.getByRole("dialog", { name: "Push 1.1-dev to a remote" });
@@ -104,7 +103,7 @@ test.describe("mirrors", () => {
     await digestOf({ ...target, name: "qa/by-hand:1.1-dev" });
   });
 
-  test("a pull mirror brings another repository in", async ({ page, longshore }) => {
+  test("a pull mirror copies a remote repository", async ({ page, longshore }) => {
     const digest = await push("upstream", { host: elsewhere.host, name: "up/stream:v3.1", user: bot });
     await push("older", { host: elsewhere.host, name: "up/stream:v2.9", user: bot });
 
@@ -128,7 +127,7 @@ test.describe("mirrors", () => {
     const here = { host: longshore.host, name: "vendor/copy:v3.1", user: longshore.admin };
     expect(await digestOf(here)).toBe(digest);
 
-    // Switched off, and polled by hand.
+    // Sync now works until the mirror is disabled.
     await page.getByRole("navigation", { name: "Repository" }).getByRole("link", { name: "Mirrors" }).click();
     await page.getByRole("row", { name: "up/stream" }).getByRole("button", { name: "Sync now" }).click();
     await expect(page.getByRole("heading", { level: 1 })).toContainText("into vendor/copy");
@@ -140,10 +139,10 @@ test.describe("mirrors", () => {
     await expect(page.getByRole("row", { name: "up/stream" }).getByRole("button", { name: "Sync now" })).toBeDisabled();
   });
 
-  test.describe("with settings that cannot be", () => {
+  test.describe("with invalid settings", () => {
     test.use({ expectedComplaints: [/status of 400/] });
 
-    test("say what is wrong beside its field, and lose nothing", async ({ page, longshore }) => {
+    test("show errors beside the fields and keep the input", async ({ page, longshore }) => {
       await signIn(page, longshore.admin, "/repositories/team/website/mirrors/new");
       const dialog = page.getByRole("dialog", { name: "New mirror" });
       for (const [url, told] of [
@@ -168,7 +167,7 @@ test.describe("mirrors", () => {
     });
   });
 
-  test("a repository whose name has slashes has mirrors as well", async ({ page, longshore }) => {
+  test("a repository with slashes in its name can have mirrors", async ({ page, longshore }) => {
     await signIn(page, longshore.admin);
     await open(page, "/repositories/team/a%2Fb%2Fc%2Fd%2Fe/mirrors");
     await page.getByRole("button", { name: "New mirror" }).click();
@@ -182,7 +181,7 @@ test.describe("mirrors", () => {
     await expect(page.getByRole("dialog", { name: "New mirror" })).toBeVisible();
   });
 
-  test("a mirror is deleted after a question, and what it sent stays", async ({ page, longshore }) => {
+  test("a mirror is deleted after confirmation, and its tags are kept", async ({ page, longshore }) => {
     const path = "/repositories/team/a%2Fb%2Fc%2Fd%2Fe";
     await push("passing through", { host: elsewhere.host, name: "up/river:v1", user: bot });
     await rest(longshore, "POST", `${path}/pollMirroringPolicies?initialEvaluation=false`, {
@@ -196,7 +195,7 @@ test.describe("mirrors", () => {
     await open(page, `${path}/mirrors`);
     const row = page.getByRole("row", { name: "up/river" });
     const question = page.getByRole("dialog", { name: "Delete the mirror" });
-    // Its first job ends meanwhile, which must not take the question away.
+    // Its first job ends meanwhile, which must not close the dialog.
     await row.getByRole("button", { name: "Delete" }).click();
     await expect(question).toContainText("Tags already mirrored are kept");
     await question.getByRole("button", { name: "Delete" }).click();

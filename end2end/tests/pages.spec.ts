@@ -1,5 +1,5 @@
-// Every page and dialog, opened by its address as by a bookmark: again and again, by everybody who may come, and read by
-// axe. What a page says of a fault differs from reader to reader; that its console stays silent does not.
+// Every page and dialog, opened by its address: reloaded many times, by users with different rights, and checked by axe.
+// The content of a page depends on the user; that its console has no errors does not.
 
 import AxeBuilder from "@axe-core/playwright";
 import type { BrowserContext } from "@playwright/test";
@@ -7,15 +7,15 @@ import { everyPage, leadsTo, routes } from "../support/pages.js";
 import { rest, signIn } from "../support/session.js";
 import { expect, hydrated, open, test, type Page } from "../support/test.js";
 
-// A trace films what happens, and takes as long as the rest together.
+// A trace records every step, which would double the time.
 test.use({ trace: "off" });
 
-/** How often each page is loaded: what goes wrong in one of six loads is found in ten. RELOADS chooses another number. */
+/** The number of loads of each page: ten are likely to find a fault that occurs in one of six. `RELOADS` overrides it. */
 const LOADS = Number(process.env.RELOADS ?? 10);
-/** How many pages load at a time: few enough to leave room for the tests beside. */
+/** The number of pages loaded at the same time: few enough to leave resources for the other worker. */
 const TABS = 3;
 
-/** Loads every page of a list again and again, several at a time in one browser. */
+/** Loads every page of a list `loads` times, several pages at a time. */
 async function reload(context: BrowserContext, paths: string[], loads = LOADS): Promise<void> {
   const waiting = [...paths];
   const tab = async () => {
@@ -34,14 +34,14 @@ async function reload(context: BrowserContext, paths: string[], loads = LOADS): 
   await Promise.all(Array.from({ length: TABS }, tab));
 }
 
-/** Signs in somebody who is no administrator and owns nothing here. */
+/** Signs in as a new user who is not an administrator and owns nothing. */
 async function signInAsReader(page: Page, longshore: Parameters<typeof rest>[0], name: string): Promise<void> {
   const reader = { name, password: "a reader's long password" };
   await rest(longshore, "POST", "/accounts", { ...reader, isOrg: false });
   await signIn(page, reader);
 }
 
-test("every route of the site is among the pages", async ({ longshore }) => {
+test("the pages include every route of the site", async ({ longshore }) => {
   const paths = await everyPage(longshore);
   const found = await routes();
   expect(found.length).toBeGreaterThanOrEqual(40);
@@ -51,7 +51,7 @@ test("every route of the site is among the pages", async ({ longshore }) => {
 test.describe("every page, reloaded ten times", () => {
   test.beforeEach(() => test.setTimeout(600_000));
 
-  test("is taken over each time, by an administrator, and while everything is paused", async ({ page, context, longshore }) => {
+  test("hydrates each time, for an administrator, also while everything is paused", async ({ page, context, longshore }) => {
     await signIn(page, longshore.admin);
     const paths = await everyPage(longshore);
     await reload(context, paths);
@@ -63,11 +63,11 @@ test.describe("every page, reloaded ten times", () => {
     }
   });
 
-  test.describe("by those who may see little", () => {
-    // Chromium notes what the page was answered.
+  test.describe("by users with few rights", () => {
+    // Chromium logs the error statuses of pages.
     test.use({ expectedComplaints: [/status of 40[134]/] });
 
-    test("is taken over as well, whatever it says", async ({ page, context, longshore }) => {
+    test("hydrates as well, whatever it shows", async ({ page, context, longshore }) => {
       const paths = await everyPage(longshore);
       await reload(context, paths);
       await signInAsReader(page, longshore, "reader-of-all");
@@ -76,8 +76,8 @@ test.describe("every page, reloaded ten times", () => {
   });
 });
 
-test.describe("every page, read by axe", () => {
-  test("has one heading of the first rank and no violation, in light and in dark", async ({ page, longshore }) => {
+test.describe("every page, checked by axe", () => {
+  test("has one level-1 heading and no violations, in light and dark", async ({ page, longshore }) => {
     test.setTimeout(300_000);
     await signIn(page, longshore.admin);
     const found: string[] = [];

@@ -1,9 +1,9 @@
-// Pausing: one click stops everything, what happens meanwhile waits, and somebody decides about it.
+// Pausing: one click stops everything, jobs are held, and the user who resumes decides what happens to them.
 
 import { DockerRegistry } from "../support/docker-registry.js";
 import { digestOf, push } from "../support/image.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
-// Alone, because what waits at another file's remotes would be listed and held.
+// Alone, because jobs and remotes of other files would be listed and held too.
 import { expect, open, screenshot, testAlone as test } from "../support/test.js";
 
 test.describe("pausing", () => {
@@ -19,7 +19,7 @@ test.describe("pausing", () => {
     await rest(longshore, "POST", "/remotes", { name: "staging", url: "https://staging.example.com" });
   });
 
-  test("everything stands still at one click, and resumes with the newest", async ({ page, longshore }) => {
+  test("everything is paused by one click, and resumed with the newest changes", async ({ page, longshore }) => {
     const [user, host] = [longshore.admin, longshore.host];
     await signIn(page, user, "/system");
     await expect(page.getByRole("complementary", { name: "Pause" })).toBeHidden();
@@ -29,7 +29,7 @@ test.describe("pausing", () => {
     await expect(banner).toContainText("Everything is paused by admin");
     await screenshot(page, "system-paused");
 
-    await test.step("the queue fills while one looks", async () => {
+    await test.step("the queue is updated while it is shown", async () => {
       await banner.getByRole("link", { name: "See what waits" }).click();
       await expect(page.getByRole("heading", { level: 1 })).toHaveText("Everything is paused");
       await expect(page.getByRole("heading", { name: "Nothing waits" })).toBeVisible();
@@ -38,7 +38,7 @@ test.describe("pausing", () => {
       await push("the second", { host, name: "dev/website:latest", user });
       await push("another", { host, name: "dev/website:1.0", user });
       await expect(page.getByRole("region", { name: "What waits" }).getByRole("row")).toHaveCount(4);
-      // Each change of a tag is a step of its own, the oldest first.
+      // Each change of a tag is a separate step, oldest first.
       const plan = page.getByRole("region", { name: "What each policy would do" });
       await expect(plan.getByRole("row", { name: "Promote dev/website to qa/website" })).toBeVisible();
       await expect(plan.getByRole("listitem")).toHaveText(["latest", "latest", "1.0"]);
@@ -47,7 +47,7 @@ test.describe("pausing", () => {
       await screenshot(page, "pause-queue");
     });
 
-    await test.step("other pages tell of it, too", async () => {
+    await test.step("other pages show the pause too", async () => {
       await open(page, "/jobs");
       await expect(page.getByRole("row", { name: /about 1\.0/ })).toContainText("Held");
       await expect(page.getByRole("row", { name: /about 1\.0/ })).toContainText("everything is paused by admin");
@@ -74,7 +74,7 @@ test.describe("pausing", () => {
     }).toPass();
   });
 
-  test("a namespace and a remote are paused where they are listed", async ({ page, longshore }) => {
+  test("a namespace and a remote are paused from their lists", async ({ page, longshore }) => {
     await signIn(page, longshore.admin, "/organizations");
     const row = page.getByRole("row", { name: /^dev/ });
     await row.getByRole("link", { name: "Pause…" }).click();
@@ -104,7 +104,7 @@ test.describe("pausing", () => {
     await rest(longshore, "DELETE", "/pauses/namespaces/dev");
   });
 
-  test("what another registry answered stays when something new is held", async ({ page, longshore }) => {
+  test("the plan of a mirror is kept when another job is held", async ({ page, longshore }) => {
     const elsewhere = await DockerRegistry.start();
     try {
       const user = longshore.admin;

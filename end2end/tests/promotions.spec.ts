@@ -1,11 +1,11 @@
-// The seeds' example by clicking: stable builds of dev/website go to qa/website by themselves.
+// Promotions in the browser: stable builds of dev/website are promoted to qa/website.
 
 import { digestOf, push } from "../support/image.js";
 import { expect, open, screenshot, test } from "../support/test.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
 
 test.describe("a promotion policy", () => {
-  test("takes stable builds on, and says of the others why not", async ({ page, longshore }) => {
+  test("promotes stable builds, and shows why others are not promoted", async ({ page, longshore }) => {
     const [user, host] = [longshore.admin, longshore.host];
     await organizations(longshore, "dev", "qa");
     await repository(longshore, "dev/website");
@@ -18,7 +18,7 @@ test.describe("a promotion policy", () => {
     await page.getByRole("button", { name: "New promotion policy" }).click();
     const dialog = page.getByRole("dialog", { name: "New promotion policy" });
 
-    await test.step("the preview follows what one types", async () => {
+    await test.step("the preview is updated while typing", async () => {
       await dialog.getByLabel("Operator").selectOption("ends with");
       await dialog.getByLabel("Tag name", { exact: true }).fill("stable");
       await expect(dialog.getByText("1 of 1 tag matches.")).toBeVisible();
@@ -26,7 +26,7 @@ test.describe("a promotion policy", () => {
       await expect(dialog.getByText(/→ 0\.9-stable-\d{14}/)).toBeVisible();
     });
 
-    await test.step("the target is picked by search, with keys", async () => {
+    await test.step("the target is found by search and selected by keyboard", async () => {
       const target = dialog.getByLabel("Target repository");
       await target.fill("qa/");
       await expect(dialog.getByRole("option", { name: "qa/website" })).toBeVisible();
@@ -49,7 +49,7 @@ test.describe("a promotion policy", () => {
     const digest = await push("a stable build", { host, name: "dev/website:1.0-stable", user });
     await push("a daily build", { host, name: "dev/website:1.1-dev", user });
 
-    await test.step("the target has the stable build alone, with its badge", async () => {
+    await test.step("the target has only the stable build, with its badge", async () => {
       await open(page, "/repositories/qa/website/tags");
       await expect(async () => {
         await page.reload();
@@ -67,7 +67,7 @@ test.describe("a promotion policy", () => {
       await expect(page.getByText(/promoted to/).first()).toBeVisible();
     });
 
-    await test.step("the other one's page says why not, rule by rule", async () => {
+    await test.step("the page of the other build shows why not, rule by rule", async () => {
       await open(page, "/repositories/dev/website/tags/1.1-dev");
       await expect(page.getByText("not promoted", { exact: true })).toBeVisible();
       await expect(page.getByText("tag name ends with “stable” does not hold")).toBeVisible();
@@ -77,7 +77,7 @@ test.describe("a promotion policy", () => {
       await screenshot(page, "tag-promoted");
     });
 
-    await test.step("what happened stands on every page of the repository", async () => {
+    await test.step("every page of the repository shows the result", async () => {
       await open(page, "/repositories/dev/website");
       await expect(page.getByRole("heading", { name: "Recent tags" })).toBeVisible();
       await screenshot(page, "repository");
@@ -92,7 +92,7 @@ test.describe("a promotion policy", () => {
       await screenshot(page, "activity");
     });
 
-    await test.step("the policy is changed, switched off and deleted", async () => {
+    await test.step("the policy is edited, disabled and deleted", async () => {
       await open(page, "/repositories/dev/website/promotions");
       await page.getByRole("button", { name: "Edit" }).click();
       const edit = page.getByRole("dialog", { name: "Edit the promotion policy" });
@@ -144,10 +144,10 @@ test.describe("a promotion policy", () => {
       .toHaveLength(2);
   });
 
-  test.describe("that cannot be", () => {
+  test.describe("with invalid input", () => {
     test.use({ expectedComplaints: [/status of 4\d\d/] });
 
-    test("says what is wrong beside each field, and loses nothing", async ({ page, longshore }) => {
+    test("shows errors beside the fields and keeps the input", async ({ page, longshore }) => {
       await organizations(longshore, "wrong");
       await repository(longshore, "wrong/source");
       await signIn(page, longshore.admin, "/repositories/wrong/source/promotions/new");
@@ -182,7 +182,7 @@ test.describe("a promotion policy", () => {
     });
   });
 
-  test("is left with Escape, and the back button is right", async ({ page, longshore }) => {
+  test("has a dialog that Escape and the back button close", async ({ page, longshore }) => {
     await organizations(longshore, "keys");
     await repository(longshore, "keys/board");
     await signIn(page, longshore.admin, "/repositories/keys/board/promotions");
@@ -201,7 +201,7 @@ test.describe("a promotion policy", () => {
 });
 
 test.describe("a tag", () => {
-  test("is promoted by hand, whatever the policies say", async ({ page, longshore }) => {
+  test("is promoted manually, regardless of policies", async ({ page, longshore }) => {
     const [user, host] = [longshore.admin, longshore.host];
     await organizations(longshore, "hand", "made");
     await repository(longshore, "made/thing");

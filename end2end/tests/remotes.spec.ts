@@ -1,4 +1,4 @@
-// Saved connections: made, tested, changed without typing the password again, and guarded.
+// Remotes: created, tested, edited without entering the password again, and protected.
 
 import { DockerRegistry } from "../support/docker-registry.js";
 import { organizations, repository, signIn } from "../support/session.js";
@@ -7,7 +7,7 @@ import { expect, open, screenshot, test } from "../support/test.js";
 const bot = { name: "mirror-bot", password: "let me mirror" };
 
 test.describe("remotes", () => {
-  // The password that has to be typed again.
+  // Saving without the password after a change that requires it.
   test.use({ expectedComplaints: [/status of 400/] });
 
   let elsewhere: DockerRegistry;
@@ -20,7 +20,7 @@ test.describe("remotes", () => {
 
   test.afterAll(async () => elsewhere.stop());
 
-  test("a remote is made, tested, used, and keeps its password only where it belongs", async ({ page, longshore }) => {
+  test("a remote is created, tested and used, and keeps its password only for the same connection", async ({ page, longshore }) => {
     await signIn(page, longshore.admin, "/remotes");
     await page.getByRole("button", { name: "New remote" }).click();
     const making = page.getByRole("dialog", { name: "New remote" });
@@ -35,7 +35,7 @@ test.describe("remotes", () => {
     const row = page.getByRole("row", { name: elsewhere.host });
     await expect(row).toContainText("not tried yet");
     await row.getByRole("button", { name: "Test" }).click();
-    // Its authority is nobody's.
+    // Its certificate is not trusted yet.
     await expect(row.getByText("Failed")).toBeVisible();
     await expect(row).toContainText(/certificate/i);
 
@@ -57,13 +57,13 @@ test.describe("remotes", () => {
     await expect(row.getByText("Good")).toBeVisible();
     await screenshot(page, "remotes");
 
-    // A name is no reason to type the password again.
+    // Renaming does not require the password.
     await row.getByRole("button", { name: "Edit" }).click();
     await editing.getByLabel("Name", { exact: true }).fill("The other registry");
     await editing.getByRole("button", { name: "Save", exact: true }).click();
     await expect(page.getByRole("row", { name: "The other registry" })).toBeVisible();
 
-    // Saved once, used in a mirror's form without a password.
+    // The form of a mirror uses the saved password.
     await open(page, "/repositories/remote-users/website/mirrors/new");
     const mirror = page.getByRole("dialog", { name: "New mirror" });
     await mirror.getByRole("radio", { name: "Push to remote registry" }).check();

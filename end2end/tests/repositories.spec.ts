@@ -1,12 +1,12 @@
-// The list of repositories, making one, and finding one's way in it.
+// Repositories: the list, creating one, and its tabs.
 
 import { push } from "../support/image.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
-// Alone, because everybody sees the public repositories of another file.
+// Alone, because public repositories of other files would be listed too.
 import { expect, hydrated, open, screenshot, testAlone as test } from "../support/test.js";
 
 test.describe("repositories", () => {
-  test("begin with the commands of the first push", async ({ page, longshore }) => {
+  test("start with the commands for the first push", async ({ page, longshore }) => {
     const newcomer = { name: "newcomer", password: "never been here" };
     await rest(longshore, "POST", "/accounts", newcomer);
     await signIn(page, newcomer);
@@ -14,10 +14,10 @@ test.describe("repositories", () => {
     await screenshot(page, "repositories-empty");
   });
 
-  test.describe("are made in a dialog", () => {
+  test.describe("are created in a dialog", () => {
     test.use({ expectedComplaints: [/status of 4(09|22|00)/] });
 
-    test("that says what is wrong beside the field, and loses nothing", async ({ page, longshore }) => {
+    test("that shows errors beside the field and keeps the input", async ({ page, longshore }) => {
       await organizations(longshore, "shop");
       await signIn(page, longshore.admin);
       await page.getByRole("button", { name: "New repository" }).click();
@@ -43,7 +43,7 @@ test.describe("repositories", () => {
     });
   });
 
-  test("are searched and filtered in the address", async ({ page, longshore }) => {
+  test("are searched and filtered by the address", async ({ page, longshore }) => {
     await organizations(longshore, "north", "south");
     for (const name of ["north/harbour", "north/crane", "south/harbour"]) await repository(longshore, name);
     await signIn(page, longshore.admin);
@@ -65,7 +65,7 @@ test.describe("repositories", () => {
     await screenshot(page, "repositories");
   });
 
-  test("with slashes in their names open every tab by click, reload and back", async ({ page, longshore }) => {
+  test("with slashes in their names open every tab by click, reload and back button", async ({ page, longshore }) => {
     await organizations(longshore, "a");
     const user = longshore.admin;
     await push("deep", { host: longshore.host, name: "a/b/c/d/e:1.0", user });
@@ -90,7 +90,7 @@ test.describe("repositories", () => {
     await expect(heading).toHaveText("a/b/c/d/e : 1.0");
   });
 
-  test("lose tags only after asking", async ({ page, longshore }) => {
+  test("delete tags only after confirmation", async ({ page, longshore }) => {
     await organizations(longshore, "depot");
     const user = longshore.admin;
     for (const tag of ["1.0", "1.1", "2.0"]) {
@@ -110,10 +110,10 @@ test.describe("repositories", () => {
     await expect(page.getByRole("link", { name: "2.0", exact: true })).toBeVisible();
   });
 
-  test.describe("that are gone", () => {
+  test.describe("that do not exist", () => {
     test.use({ expectedComplaints: [/status of 404/] });
 
-    test("answer 404 and say so, once", async ({ page, longshore }) => {
+    test("return 404 and show one error", async ({ page, longshore }) => {
       await signIn(page, longshore.admin);
       const response = await page.goto("/repositories/admin/nothing/tags");
       expect(response?.status()).toBe(404);

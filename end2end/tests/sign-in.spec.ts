@@ -1,4 +1,4 @@
-// Who one is, and getting back to where one wanted to go.
+// Signing in and out, and the redirect to the requested page.
 
 import { expect, open, screenshot, test } from "../support/test.js";
 import { signIn } from "../support/session.js";
@@ -7,7 +7,7 @@ test.describe("signing in", () => {
   test.describe("with a wrong password", () => {
     test.use({ expectedComplaints: [/status of 401/] });
 
-    test("says so and keeps the name", async ({ page, longshore }) => {
+    test("shows an error and keeps the username", async ({ page, longshore }) => {
       await open(page, "/sign-in");
       await page.getByLabel("User name").fill("admin");
       await page.getByLabel("Password").fill("guess");
@@ -22,7 +22,7 @@ test.describe("signing in", () => {
     });
   });
 
-  test("shows who one is, until one signs out", async ({ page, longshore }) => {
+  test("shows the username until the user signs out", async ({ page, longshore }) => {
     await signIn(page, longshore.admin);
     const rail = page.getByRole("navigation", { name: "Main" });
     await expect(rail.getByText("admin", { exact: true })).toBeVisible();
@@ -31,14 +31,14 @@ test.describe("signing in", () => {
     await expect(rail.getByRole("link", { name: "Sign in" })).toBeVisible();
   });
 
-  test("leads back to the page that needed it", async ({ page, longshore }) => {
+  test("redirects to the requested page", async ({ page, longshore }) => {
     await page.goto("/repositories/new");
     await expect(page).toHaveURL("/sign-in?next=/repositories/new");
     await signIn(page, longshore.admin, "/repositories/new");
     await expect(page.getByRole("dialog", { name: "New repository" })).toBeVisible();
   });
 
-  test("never leads to another site", async ({ page, longshore }) => {
+  test("never redirects to another site", async ({ page, longshore }) => {
     await open(page, "/sign-in?next=//example.com/");
     await page.getByLabel("User name").fill(longshore.admin.name);
     await page.getByLabel("Password").fill(longshore.admin.password);

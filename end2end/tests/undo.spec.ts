@@ -1,16 +1,16 @@
-// What was deleted or overwritten comes back; tags that stay as they are; how much a namespace may hold.
+// Restoring and rolling back, immutable tags, and quotas.
 
 import { DockerRegistry } from "../support/docker-registry.js";
 import { digestOf, push } from "../support/image.js";
 import { organizations, repository, rest, signIn } from "../support/session.js";
 import { expect, open, screenshot, test } from "../support/test.js";
 
-test.describe("what was lost", () => {
-  test.describe("as a tag", () => {
-    // The page of a tag that is deleted answers 404 while it is left.
+test.describe("restoring", () => {
+  test.describe("a deleted tag", () => {
+    // The page of a deleted tag returns 404 until the browser has left it.
     test.use({ expectedComplaints: [/status of 404/] });
 
-    test("is restored from the deleted tags", async ({ page, longshore }) => {
+    test("works from the list of deleted tags", async ({ page, longshore }) => {
       await organizations(longshore, "attic");
       const image = { host: longshore.host, name: "attic/box:1.0", user: longshore.admin };
       const digest = await push("attic", image);
@@ -35,7 +35,7 @@ test.describe("what was lost", () => {
     });
   });
 
-  test("as an image is rolled back to, with the policies that then act", async ({ page, longshore }) => {
+  test("an overwritten tag lets its policies act, or not", async ({ page, longshore }) => {
     await organizations(longshore, "lift");
     const image = { host: longshore.host, name: "lift/car:latest", user: longshore.admin };
     const first = await push("lift 1", image);
@@ -68,7 +68,7 @@ test.describe("what was lost", () => {
     expect(await digestOf({ ...image, name: "lift/stable:latest" })).toBe(first);
   });
 
-  test("as a repository is restored, or purged by who types its name", async ({ page, longshore }) => {
+  test("a repository works until it is purged, which requires its name", async ({ page, longshore }) => {
     await organizations(longshore, "scrap");
     const image = { host: longshore.host, name: "scrap/heap:1.0", user: longshore.admin };
     const digest = await push("scrap", image);
@@ -103,7 +103,7 @@ test.describe("what was lost", () => {
   });
 });
 
-test("a tag of a mirror that was rolled back is pinned until it is released", async ({ page, longshore }) => {
+test("a mirrored tag that is rolled back is pinned until it is released", async ({ page, longshore }) => {
   const bot = { name: "bot", password: "let me mirror" };
   const elsewhere = await DockerRegistry.start({ user: bot });
   try {
@@ -152,7 +152,7 @@ test("a tag of a mirror that was rolled back is pinned until it is released", as
   }
 });
 
-test("tags that match a pattern cannot be moved, and a push is told so", async ({ page, longshore }) => {
+test("tags that match an immutable pattern cannot be overwritten by a push", async ({ page, longshore }) => {
   await organizations(longshore, "vault");
   const user = longshore.admin;
   for (const tag of ["v1.0", "latest"]) {
@@ -176,7 +176,7 @@ test("tags that match a pattern cannot be moved, and a push is told so", async (
   await screenshot(page, "repository-info");
 });
 
-test("a quota is set, shown, and told to a push that it has no room for", async ({ page, longshore }) => {
+test("a quota is set, shown, and named to a push that exceeds it", async ({ page, longshore }) => {
   await organizations(longshore, "hut");
   const user = longshore.admin;
   await push("small", { host: longshore.host, name: "hut/stuff:1.0", user });
@@ -189,7 +189,7 @@ test("a quota is set, shown, and told to a push that it has no room for", async 
   await expect(dialog.getByText("is not a size; enter a number and a unit")).toBeVisible();
   await quota.fill("9.3 EB");
   await expect(dialog.getByText("9.3 EB is too large")).toBeVisible();
-  // What is typed while the server saves stays.
+  // Input entered while the server saves is kept.
   let answer = () => {};
   const held = new Promise<void>((resolve) => (answer = resolve));
   await page.route("**/fn/set_quota", async (route) => {
