@@ -1,6 +1,6 @@
-//! Not a measurement but a comparison with somebody else's eyes: the shared corpora, pushed and
-//! verified by their own script, travel through push mirrors to Debian's docker-registry and
-//! through pull mirrors into a second Longshore, and must be found whole at each stop.
+//! An independent check rather than a benchmark. The shared corpora are pushed by their own script, copied by push
+//! mirrors to Debian's docker-registry and from there by pull mirrors to a second Longshore. The script verifies that
+//! each copy is complete.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,27 +12,26 @@ use longshore_testkit::{ADMIN_PASSWORD, DockerRegistry, Longshore, eventually};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-/// What is compared.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The folder that holds corpus/corpus.py
+    /// Folder that contains corpus/corpus.py
     #[arg(long, env = "LONGSHORE_SHARED")]
     shared: Option<PathBuf>,
-    /// The corpora
+    /// Names of the corpora
     #[arg(long, value_delimiter = ',', default_value = "tiny,multiarch,artifacts")]
     corpora: Vec<String>,
 }
 
-/// How long all mirrors may take.
+/// Time limit for all mirrors of a server.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Runs every corpus; an error at the first difference.
+/// Checks every corpus; fails at the first difference.
 pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     let Some(shared) = &options.shared else {
-        bail!("LONGSHORE_SHARED is not set: it names the folder that holds corpus/corpus.py");
+        bail!("LONGSHORE_SHARED is not set; it must name the folder that contains corpus/corpus.py");
     };
     let script = shared.join("corpus/corpus.py");
-    ensure!(script.is_file(), "there is no {} (LONGSHORE_SHARED)", script.display());
+    ensure!(script.is_file(), "{} does not exist (LONGSHORE_SHARED)", script.display());
     for corpus in &options.corpora {
         let (here, between, there) =
             (Longshore::start(binary).await, DockerRegistry::plain().await, Longshore::start(binary).await);
@@ -61,12 +60,12 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
         }
         settle(&there).await;
         python(&script, "verify", "--at", &there.url(), corpus, true).await?;
-        println!("{corpus}: {} repositories travelled whole", repositories.len());
+        println!("{corpus}: {} repositories copied and verified", repositories.len());
     }
     Ok(true)
 }
 
-/// A repository's name behind its namespace as one segment of a path.
+/// The name of a repository as one path segment, with slashes escaped.
 fn segment(name: &str) -> String {
     name.replace('/', "%2F")
 }
@@ -80,9 +79,9 @@ async fn names(server: &Longshore, namespace: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Waits until no job waits or runs.
+/// Waits until no job is waiting or running.
 async fn settle(server: &Longshore) {
-    eventually("all mirrors to be done", PATIENCE, async || {
+    eventually("all mirrors to finish", PATIENCE, async || {
         let jobs = server.rest().get("/jobs?limit=500").await.expect(200);
         let open = |job: &&Value| job["status"] == "waiting" || job["status"] == "running";
         match jobs["jobs"].as_array().and_then(|jobs| jobs.iter().find(open)) {
@@ -99,7 +98,7 @@ async fn python(script: &Path, verb: &str, at: &str, url: &str, corpus: &str, si
     if signed_in {
         command.args(["--user", "admin", "--password", ADMIN_PASSWORD]);
     }
-    let output = command.output().await.context("python3 does not start")?;
+    let output = command.output().await.context("cannot start python3")?;
     let said =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "corpus.py {verb} {at} {url}: {said}");

@@ -1,4 +1,4 @@
-//! A set of measured durations and the figures that are quoted of it.
+//! Measured durations and their percentiles.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ impl Latencies {
         self.0.len()
     }
 
-    /// The value that `percent` of a hundred do not exceed (nearest rank); zero of an empty set.
+    /// The given percentile by nearest rank; zero if there are no durations.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let rank = (self.0.len() * percent).div_ceil(100).max(1);
         self.0.get(rank - 1).copied().unwrap_or_default()

@@ -1,11 +1,7 @@
-//! Benchmarks against the release binary, each a subcommand: `cargo xtask bench promote`. A
-//! benchmark prints what it measured beside its target and fails when the target is missed; it
-//! never runs as part of the tests.
+//! Benchmarks of the release binary, each a subcommand: `cargo xtask bench promote`. A benchmark prints its results
+//! with their targets and fails if a target is missed. Benchmarks are not part of the tests.
 
-#![allow(
-    clippy::disallowed_types,
-    reason = "a benchmark asks the servers that it has started, as their clients do"
-)]
+#![allow(clippy::disallowed_types, reason = "a benchmark sends requests only to servers that it has started")]
 
 mod cross_check;
 mod latency;
@@ -21,7 +17,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "longshore-bench", about = "Measures Longshore")]
 struct Cli {
-    /// The server to measure
+    /// Path of the Longshore binary
     #[arg(long, env = "LONGSHORE_BINARY", default_value = "target/release/longshore")]
     binary: PathBuf,
     #[command(subcommand)]
@@ -30,15 +26,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Benchmark {
-    /// From the answer to a manifest PUT until the promoted tag can be read
+    /// Time from the response to a manifest PUT until the promoted tag can be read
     Promote(promote::Options),
-    /// Shared corpora through mirrors, verified at each stop
+    /// Copies shared corpora by mirrors and verifies each copy
     CrossCheck(cross_check::Options),
-    /// Pushes, pulls, manifests and memory, beside docker-registry and the durable floor
+    /// Pushes, pulls, manifests and memory, compared with docker-registry and the durable floor
     Registry(registry::Options),
-    /// How answers grow with the number of repositories, tags and jobs
+    /// How response times grow with the number of repositories, tags and jobs
     Scale(scale::Options),
-    /// Random work until the server dies, again and again, and what must be true afterwards
+    /// Random work while the server is killed repeatedly, with checks that no acknowledged data is lost
     Soak(soak::Options),
 }
 

@@ -1,5 +1,5 @@
-//! How long a promotion takes: from the answer to a manifest PUT until a HEAD of the promoted tag,
-//! asked every millisecond, answers 200. Once one push after another, once by several clients.
+//! How long a promotion takes: from the response to a manifest PUT until a HEAD request for the promoted tag, sent
+//! every millisecond, returns 200. Measured for sequential pushes and for several clients at once.
 
 use std::{
     collections::BTreeMap,
@@ -15,24 +15,23 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::latency::{Latencies, ms};
 
-/// How much is pushed.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Tags pushed one after another, and again by all clients together
+    /// Number of tags pushed sequentially, and again by all clients together
     #[arg(long, default_value_t = 1000)]
     tags: usize,
-    /// Clients that push at the same time
+    /// Number of concurrent clients
     #[arg(long, default_value_t = 16)]
     clients: usize,
 }
 
-/// What the promotion must reach: (p50, p99).
+/// The targets, as (p50, p99).
 const ONE_AFTER_ANOTHER: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(50));
 const BY_CLIENTS: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(150));
-/// A tag that is not there by then is lost.
+/// A tag that has not been promoted by then counts as lost.
 const LOST_AFTER: Duration = Duration::from_secs(30);
 
-/// Runs both rounds; whether every target was met.
+/// Runs both rounds. Returns whether every target was met.
 pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     let server = Longshore::start(binary).await;
     let rest = server.rest();
@@ -48,11 +47,11 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     });
     rest.post("/repositories/dev/website/promotionPolicies", policy).await.expect(201);
 
-    println!("{} tags one after another, then {} by {} clients", options.tags, options.tags, options.clients);
+    println!("{} tags sequentially, then {} by {} clients", options.tags, options.tags, options.clients);
     let sequential = push_all(&server.registry(), "one", 0..options.tags).await?;
-    let met_sequential = report("one after another", sequential, options.tags, ONE_AFTER_ANOTHER);
+    let met_sequential = report("sequential", sequential, options.tags, ONE_AFTER_ANOTHER);
 
-    // Interleaved, so that every client has as many.
+    // Interleaved, so that every client gets the same number.
     let rounds = (0..options.clients).map(|client| {
         let registry = server.registry();
         let mine = (client..options.tags).step_by(options.clients);
@@ -67,7 +66,7 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     Ok(met_sequential && met_concurrent && copied == 0)
 }
 
-/// Pushes an image of its own for each number and waits for its promotion.
+/// Pushes a different image for each number and waits for its promotion.
 async fn push_all(
     registry: &RegistryClient,
     round: &str,
@@ -90,16 +89,15 @@ async fn push_all(
     Ok(measured)
 }
 
-/// An image with one layer of its own, so that nothing is deduplicated away.
+/// An image with a unique layer, so that no upload is deduplicated.
 fn image(round: &str, number: usize) -> Package {
     let seed = number as u64 + if round == "one" { 1_000_000 } else { 2_000_000 };
     corpus::image(seed, 1, LAYER_BYTES)
 }
 
-/// Bytes of a layer's content.
 const LAYER_BYTES: usize = 1024;
 
-/// The time until the target has the tag; none when it is lost.
+/// The time until the target has the tag; `None` if that exceeds [`LOST_AFTER`].
 pub(crate) async fn until_readable(registry: &RegistryClient, target: &str, tag: &str) -> Option<Duration> {
     let answered = Instant::now();
     let mut tick = interval(Duration::from_millis(1));
@@ -128,7 +126,7 @@ fn report(what: &str, measured: Vec<Duration>, pushed: usize, target: (Duration,
     p50 <= target.0 && p99 <= target.1 && lost == 0
 }
 
-/// Bytes of blobs on disk beyond one copy of each that was pushed.
+/// The bytes of blobs on disk in excess of one copy of each pushed blob.
 fn copied_blob_bytes(server: &Longshore, images: usize) -> Result<u64> {
     let stored = bytes_below(&server.data().join("content/blobs"))?;
     let pushed: BTreeMap<_, _> = ["one", "many"]

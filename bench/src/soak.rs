@@ -1,5 +1,5 @@
-//! Random work against the release binary until it dies, again and again; nothing that was acknowledged may be
-//! missing afterwards. What is done and checked stands in `soak`; here it is done for long.
+//! Random work against the release binary, which is killed repeatedly; no acknowledged data may be lost. The work and
+//! the checks are those of the crate `soak`, which the tests run for a shorter time.
 
 use std::path::Path;
 
@@ -9,28 +9,27 @@ use longshore_soak::power::{PowerOptions, power_cuts, unnoticed_syncs};
 use longshore_soak::{KillOptions, kill_rounds};
 use longshore_testkit::{Longshore, S3Server, postgres};
 
-/// How long.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How often the server is killed in the middle of its work
+    /// Number of times that the server is killed while it works
     #[arg(long, default_value_t = 200)]
     rounds: usize,
-    /// What holds the metadata
+    /// Database for the metadata
     #[arg(long, value_enum, default_value_t = Database::Sqlite)]
     database: Database,
-    /// What holds the blobs
+    /// Storage for the blobs
     #[arg(long, value_enum, default_value_t = Store::Disk)]
     store: Store,
-    /// Cut the power instead: what was written and not synced is lost, in whole or in part
+    /// Simulate power cuts instead: data written but not synced is lost, in whole or in part
     #[arg(long, conflicts_with_all = ["database", "store"])]
     power: bool,
-    /// At how many instants the power is cut
+    /// Number of power cuts
     #[arg(long, default_value_t = 300)]
     cuts: usize,
-    /// Clients that work at the same time
+    /// Number of concurrent clients
     #[arg(long, default_value_t = 4)]
     clients: usize,
-    /// What randomness begins with [default: another one each time]
+    /// Seed of the random numbers [default: different in each run]
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -44,11 +43,11 @@ enum Database {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Store {
     Disk,
-    /// A bucket of an S3 server that is started as well
+    /// Bucket of an S3 server that the benchmark starts
     S3,
 }
 
-/// Panics with what is missing, when something is.
+/// Panics if acknowledged data is missing.
 pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id()));
     println!("seed {seed}");
@@ -57,7 +56,7 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
         let url = tokio::task::spawn_blocking(postgres::new_database).await?;
         builder = builder.argument("--database").argument(&url);
     }
-    // It lives as long as this does.
+    // Dropping the S3 server would stop it.
     let bucket = match options.store {
         Store::Disk => None,
         Store::S3 => Some(S3Server::start().await),
@@ -69,14 +68,14 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     let tell = |line: String| println!("{line}");
     if options.power {
         let power = PowerOptions { cuts, clients, seed, ..PowerOptions::default() };
-        // First whether it would be noticed at all.
+        // First check that a missing sync would be detected at all.
         let unnoticed = unnoticed_syncs(builder.clone(), power).await;
-        ensure!(unnoticed.is_empty(), "nobody misses syncs of {unnoticed:?}");
+        ensure!(unnoticed.is_empty(), "missing syncs of {unnoticed:?} are not detected");
         power_cuts(builder, power, tell).await;
-        println!("{cuts} power cuts, and nothing that was acknowledged is missing");
+        println!("{cuts} power cuts, no acknowledged data lost");
     } else {
         kill_rounds(builder, KillOptions { rounds, clients, seed }, tell).await;
-        println!("{rounds} rounds, and nothing that was acknowledged is missing");
+        println!("{rounds} rounds, no acknowledged data lost");
     }
     Ok(true)
 }

@@ -84,7 +84,7 @@ export async function everyPage(longshore: Longshore): Promise<string[]> {
   ];
 }
 
-/** The routes of the site, such as `/repositories/:namespace/:name/tags`; a test in Rust checks that the list is complete. */
+/** The routes of the site, such as `/repositories/:namespace/:name/tags`; a test in Rust keeps the list complete. */
 export async function routes(): Promise<string[]> {
   return (await readFile(new URL("routes.txt", import.meta.url), "utf8")).trim().split("\n");
 }

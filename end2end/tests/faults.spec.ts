@@ -85,7 +85,7 @@ test.describe("a form without script", () => {
     await page.getByLabel("Password", { exact: true }).fill(longshore.admin.password);
     await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
     await expect(page).toHaveURL("/organizations/new");
-    // The note is in a noscript element, which Chromium does not render here: Playwright disables scripts after parsing.
+    // Chromium does not render the noscript element here, since Playwright disables scripts only after parsing.
     expect(await page.content()).toContain("This form needs JavaScript");
     await expect(page.getByRole("button", { name: "Create" })).toBeDisabled();
     await page.getByLabel("Name").fill("nobody");

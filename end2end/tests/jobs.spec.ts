@@ -139,7 +139,7 @@ test.describe("jobs", () => {
     }
     await push("five", { host: longshore.host, name: "ops/tools:5.0", user: longshore.admin });
     for (const tab of tabs) {
-      // Some tabs wait, since the number of event streams is limited.
+      // The number of event streams is limited, so the tabs take turns.
       await expect(tab.getByRole("link", { name: "Push 5.0 of ops/tools" })).toBeVisible({ timeout: 20_000 });
       await expect(tab.getByText("The connection to the server is lost")).toBeHidden();
     }

@@ -1,5 +1,5 @@
-// Every page and dialog, opened by its address: reloaded many times, by users with different rights, and checked by axe.
-// The content of a page depends on the user; that its console has no errors does not.
+// Every page and dialog, opened by its address: reloaded many times, by users with different rights, and checked by
+// axe. The content of a page depends on the user; that its console has no errors does not.
 
 import AxeBuilder from "@axe-core/playwright";
 import type { BrowserContext } from "@playwright/test";
@@ -10,7 +10,7 @@ import { expect, hydrated, open, test, type Page } from "../support/test.js";
 // A trace records every step, which would double the time.
 test.use({ trace: "off" });
 
-/** The number of loads of each page: ten are likely to find a fault that occurs in one of six. `RELOADS` overrides it. */
+/** Loads of each page: ten are likely to reveal a fault that occurs in one of six. `RELOADS` overrides the number. */
 const LOADS = Number(process.env.RELOADS ?? 10);
 /** The number of pages loaded at the same time: few enough to leave resources for the other worker. */
 const TABS = 3;

@@ -1,5 +1,5 @@
-//! A client that costs little: it hashes nothing, and throws away what it reads. Over plain HTTP, blobs go by
-//! [`super::wire`].
+//! A client with little overhead: it computes no digests and discards the content that it reads. Over plain HTTP, blobs
+//! are transferred by [`super::wire`].
 
 use std::fs::File;
 use std::sync::{Arc, Mutex};
@@ -15,21 +15,21 @@ use super::corpus::{Blob, Corpus};
 use super::peer::Peer;
 use super::wire::Connection;
 
-/// How many requests run at once; as the corpora's own script has it.
+/// The number of concurrent requests, as in the script of the corpora.
 pub(crate) const JOBS: usize = 8;
-/// How much of a file is read at once.
+/// The size of reads from a file.
 const CHUNK: usize = 512 * 1024;
 
-/// Which HTTP is spoken.
+/// The version of HTTP to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Protocol {
-    /// HTTP/1.1, a connection for each request that runs.
+    /// HTTP/1.1, with a connection for each concurrent request.
     Http1,
-    /// HTTP/2 where TLS is spoken: one connection for all requests.
+    /// HTTP/2 if TLS is used, with one connection for all requests.
     Http2,
 }
 
-/// What sends requests; it trusts one authority, if any.
+/// An HTTP client that trusts only `authority`, if given.
 pub(crate) fn http_client(authority: Option<&str>, protocol: Protocol) -> Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder().no_proxy();
     if let Some(pem) = authority {
@@ -68,7 +68,7 @@ impl Client {
         }
     }
 
-    /// Pushes the whole corpus, as many blobs at once as `jobs` says.
+    /// Pushes the whole corpus, with up to `jobs` concurrent blob uploads.
     pub(crate) async fn push(&self, jobs: usize) -> Result<()> {
         if self.url.starts_with("http://") {
             let push = |wire: &mut Connection, (repository, blob): (String, Blob)| {
@@ -82,7 +82,7 @@ impl Client {
         in_parallel(jobs, self.corpus.mounts(), |(digest, from, to)| async move {
             let path = format!("blobs/uploads/?mount={digest}&from={}/{from}", self.corpus.name);
             let answer = self.request(Method::POST, &to, &path).header(CONTENT_LENGTH, 0).send().await?;
-            ensure!(answer.status() == 201, "mounting {digest}: {}", answer.status());
+            ensure!(answer.status() == 201, "mount of {digest}: {}", answer.status());
             Ok(())
         })
         .await?;
@@ -101,8 +101,8 @@ impl Client {
     fn push_over_wire(&self, wire: &mut Connection, repository: &str, blob: &Blob) -> Result<u64> {
         let begin = format!("/v2/{}/{repository}/blobs/uploads/", self.corpus.name);
         let answer = wire.ask("POST", &begin, None)?;
-        ensure!(answer.status == 202, "beginning an upload: {}", answer.status);
-        let location = answer.location.context("an upload without a location")?;
+        ensure!(answer.status == 202, "start of an upload: {}", answer.status);
+        let location = answer.location.context("the response to an upload has no Location header")?;
         let and = if location.contains('?') { '&' } else { '?' };
         let file = File::open(self.corpus.file(&blob.digest))?;
         let target = format!("{location}{and}digest={}", blob.digest);
@@ -125,7 +125,7 @@ impl Client {
         Ok(answer.length)
     }
 
-    /// Does work on as many connections at once as `jobs` says; answers the bytes.
+    /// Distributes work over `jobs` connections. Returns the number of bytes transferred.
     fn over_wires<T: Send>(
         &self,
         jobs: usize,
@@ -149,8 +149,12 @@ impl Client {
     async fn push_blob(&self, repository: String, blob: Blob) -> Result<()> {
         let begin = self.request(Method::POST, &repository, "blobs/uploads/").header(CONTENT_LENGTH, 0);
         let answer = begin.send().await?;
-        ensure!(answer.status() == 202, "beginning an upload: {}", answer.status());
-        let location = answer.headers().get(LOCATION).context("an upload without a location")?.to_str()?;
+        ensure!(answer.status() == 202, "start of an upload: {}", answer.status());
+        let location = answer
+            .headers()
+            .get(LOCATION)
+            .context("the response to an upload has no Location header")?
+            .to_str()?;
         let mut url = answer.url().join(location)?;
         url.query_pairs_mut().append_pair("digest", &blob.digest);
         let file = tokio::fs::File::open(self.corpus.file(&blob.digest)).await?;
@@ -161,7 +165,7 @@ impl Client {
         Ok(())
     }
 
-    /// Pulls each blob `times`, as many at once as `jobs` says; answers the bytes.
+    /// Pulls each blob `times` times, with up to `jobs` concurrent requests. Returns the number of bytes.
     pub(crate) async fn pull(&self, blobs: &[(String, Blob)], times: usize, jobs: usize) -> Result<u64> {
         let wanted = (0..times).flat_map(|_| blobs.iter().cloned());
         if self.url.starts_with("http://") {
@@ -181,7 +185,7 @@ impl Client {
         pulled.buffer_unordered(jobs).try_fold(0, async |sum, read| Ok(sum + read)).await
     }
 
-    /// GETs manifests by tag, over and over; how long each took, and all together.
+    /// Sends `count` GET requests for manifests. Returns the duration of each request and of all together.
     pub(crate) async fn manifests(&self, count: usize) -> Result<(Vec<Duration>, Duration)> {
         let tags: Vec<(&str, &str)> = self
             .corpus

@@ -1,4 +1,4 @@
-//! The shared corpora as files, made once, so that clients cost little while servers are measured.
+//! The shared corpora as files, generated once, so that generating data does not disturb the measurements.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-/// What makes files of a corpus, with the help of its own script.
+/// The script that exports a corpus to files, with the corpora's own module.
 const EXPORT: &str = include_str!("export.py");
 
-/// One manifest, with the blobs that go before it.
+/// A manifest, with the blobs that must be pushed before it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Step {
@@ -21,7 +21,6 @@ pub(crate) struct Step {
     pub(crate) blobs: Vec<Blob>,
 }
 
-/// A blob by name and size.
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Blob {
     pub(crate) digest: String,
@@ -37,12 +36,12 @@ pub(crate) struct Corpus {
 }
 
 impl Corpus {
-    /// Makes the files below `cache`, unless they are there.
+    /// Generates the files in `cache`, unless they exist.
     pub(crate) fn load(shared: &Path, name: &str, scale: f64, cache: &Path) -> Result<Self> {
         let folder = cache.join(format!("{name}-{scale}"));
         let plan = folder.join("plan.json");
         if !plan.exists() {
-            println!("making the files of {name} at scale {scale}");
+            println!("generating the files of {name} at scale {scale}");
             let mut python = Command::new("python3");
             python
                 .args(["-c", EXPORT])
@@ -50,15 +49,15 @@ impl Corpus {
                 .args([name, &scale.to_string()])
                 .arg(&folder);
             ensure!(
-                python.status().context("python3 does not start")?.success(),
-                "the corpus {name} cannot be made"
+                python.status().context("cannot start python3")?.success(),
+                "cannot generate the corpus {name}"
             );
         }
         let plan = std::fs::read(&plan).with_context(|| format!("cannot read {}", plan.display()))?;
         Ok(Self { name: name.to_owned(), steps: serde_json::from_slice(&plan)?, folder })
     }
 
-    /// The file with the bytes of a digest.
+    /// The path of the content with this digest.
     pub(crate) fn file(&self, digest: &str) -> PathBuf {
         self.folder.join(digest)
     }
@@ -74,7 +73,7 @@ impl Corpus {
         first.into_iter().map(|(blob, repository)| (repository.to_owned(), blob.clone())).collect()
     }
 
-    /// The blobs that go from one repository to another: digest, from, to.
+    /// The cross-repository mounts: digest, from, to.
     pub(crate) fn mounts(&self) -> BTreeSet<(String, String, String)> {
         let first: BTreeMap<String, String> =
             self.blobs().into_iter().map(|(repository, blob)| (blob.digest, repository)).collect();
@@ -84,12 +83,11 @@ impl Corpus {
             .collect()
     }
 
-    /// The bytes of all blobs, each once.
+    /// The total size of all blobs, each counted once.
     pub(crate) fn bytes(&self) -> u64 {
         self.blobs().iter().map(|(_, blob)| blob.size).sum()
     }
 
-    /// The repositories.
     pub(crate) fn repositories(&self) -> BTreeSet<&str> {
         self.steps.iter().map(|step| step.repository.as_str()).collect()
     }

@@ -1,4 +1,4 @@
-"""Writes a shared corpus to files: each blob under its digest, and what is pushed in which order.
+"""Writes a shared corpus to files: one per blob, named by digest, and plan.json with the order of the pushes.
 
   export.py SHARED_CORPUS_FOLDER NAME SCALE TARGET
 """

@@ -1,4 +1,4 @@
-//! The durable floor: what it costs at least to read a corpus, hash it, and write it so that it stays.
+//! The durable floor: the minimum time to read a corpus, hash it, and write it to disk with fsync.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,10 +13,10 @@ use tempfile::TempDir;
 use super::client::JOBS;
 use super::corpus::{Blob, Corpus};
 
-/// How much is read, hashed and written at once.
+/// The number of bytes that are read, hashed and written at a time.
 const CHUNK: usize = 512 * 1024;
 
-/// Writes every blob below `medium`, with as many threads as clients send at once.
+/// Writes every blob to a folder in `medium`, with [`JOBS`] threads. Returns the time that it took.
 pub(crate) fn measure(corpus: &Corpus, medium: &Path) -> Result<Duration> {
     let target = TempDir::new_in(medium)?;
     let waiting = Mutex::new(corpus.blobs());

@@ -1,7 +1,7 @@
-//! The registry beside Debian's docker-registry and beside the durable floor, in one run, on one machine: pushes
-//! and pulls of the shared corpora on tmpfs and on disk, manifests, memory. Peers take turns, and the order flips
-//! each round; the best round of each counts, since what disturbs a measurement only ever slows it down. Pulls are
-//! measured over TLS as well, with either version of HTTP; pushes are bound by hashing and the disk, not by TLS.
+//! Compares Longshore with Debian's docker-registry and with the durable floor, in one run on one machine: pushes and
+//! pulls of the shared corpora on tmpfs and on disk, manifest requests, and memory. The order of the two alternates
+//! each round, and the best round of each counts, since disturbances can only make a result worse. Pulls are also
+//! measured over TLS, with HTTP/1.1 and HTTP/2; pushes are not, since they are limited by hashing and the disk.
 
 mod client;
 mod corpus;
@@ -23,40 +23,39 @@ use corpus::Corpus;
 use peer::{Kind, Peer, Setting};
 use table::{Row, Target, Unit};
 
-/// What is measured.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The folder that holds corpus/corpus.py
+    /// Folder that contains corpus/corpus.py
     #[arg(long, env = "LONGSHORE_SHARED")]
     shared: Option<PathBuf>,
-    /// Multiplies the sizes of layers; targets hold for 1
+    /// Factor for the sizes of layers; the targets are valid for 1
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
-    /// How often each is measured
+    /// Number of times that each measurement is repeated
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Where files of the corpora and, for the runs on disk, of the registries go
+    /// Folder on disk for the corpora and, in the runs on disk, for the data of the registries
     #[arg(long, default_value = "target/bench")]
     disk: PathBuf,
-    /// The medium without a disk
+    /// Folder on tmpfs
     #[arg(long, default_value = "/dev/shm")]
     tmpfs: PathBuf,
-    /// Measures one part alone
+    /// Measure only one part
     #[arg(long, value_enum)]
     only: Option<Part>,
-    /// Prints the figures as JSON
+    /// Print the results as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// What can be measured alone.
+/// The parts of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
-    /// Pushes, pulls and manifests in plain HTTP, on tmpfs and on disk
+    /// Pushes, pulls and manifests over plain HTTP, on tmpfs and on disk
     Plain,
     /// Pulls over TLS
     Tls,
-    /// Memory, idle and with a big blob
+    /// Memory when idle and while a large blob is transferred
     Memory,
 }
 
@@ -66,24 +65,24 @@ impl Options {
     }
 }
 
-/// How many bytes the blob has by which memory is judged, in units of the corpus `bigblob` (2 GB).
+/// The scale of the blob for measuring memory, relative to that of the corpus `bigblob` (2 GB).
 const MEMORY_SCALE: f64 = 2.5;
-/// Manifests that are asked for in each round.
+/// The number of manifest requests in each round.
 const MANIFESTS: usize = 5000;
-/// How many blobs are pulled at once.
+/// The number of concurrent pulls.
 const PULLS: usize = 6;
-/// How often each blob is pulled.
+/// The number of times that each blob is pulled.
 const PULLED: usize = 3;
-/// How long a server that has just started is left alone before its idle memory is read.
+/// The delay after starting a server before its idle memory is read.
 const SETTLED: Duration = Duration::from_secs(3);
 const MIB: u64 = 1024 * 1024;
 
-/// Measures everything; whether all targets were met.
+/// Runs the benchmark. Returns whether all targets were met.
 pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     let shared = options
         .shared
         .as_deref()
-        .context("LONGSHORE_SHARED is not set: it names the folder that holds corpus/corpus.py")?;
+        .context("LONGSHORE_SHARED is not set; it must name the folder that contains corpus/corpus.py")?;
     std::fs::create_dir_all(&options.disk)?;
     let disk = std::path::absolute(&options.disk)?;
     let load =
@@ -109,7 +108,7 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     Ok(met)
 }
 
-/// Where something is measured, and with what.
+/// A medium and a corpus to measure with.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     binary: &'a Path,
@@ -124,7 +123,7 @@ impl Place<'_> {
     }
 }
 
-/// Seconds for a gigabyte: on the wall, and of the server's processor time.
+/// Seconds per gigabyte: elapsed time, and CPU time of the server.
 #[derive(Debug, Clone, Copy)]
 struct Pull {
     wall: f64,
@@ -137,16 +136,16 @@ impl Pull {
     }
 }
 
-/// What one round of one peer came to; the best of several rounds takes the least of each.
+/// The results of one peer in one round, in seconds. The best of several rounds is the minimum of each field.
 #[derive(Debug, Clone, Copy)]
 struct Round {
-    /// Several blobs at once.
+    /// With [`JOBS`] concurrent uploads.
     push: f64,
-    /// One blob after another.
+    /// With one upload at a time.
     push_in_turn: f64,
     push_cpu: f64,
     pull: Pull,
-    /// Seconds for one manifest, on the average.
+    /// The average time per manifest at full concurrency.
     manifest: f64,
     p50: f64,
     p99: f64,
@@ -185,7 +184,7 @@ async fn compare(place: &Place<'_>, rounds: usize) -> Result<Vec<Row>> {
     let (ours, theirs) = ours.zip(theirs).context("there is at least one round")?;
     let bytes = place.corpus.bytes() as f64;
     let name = |what: &str| format!("{} on {}: {what}", place.corpus.name, place.medium);
-    // On a disk, what it takes is the limit of both.
+    // On disk, both registries are limited by the speed of the disk.
     let target = if place.medium == "disk" { Target::None } else { Target::AtLeast(2.5) };
     let push = |what: &str, ours: f64, theirs: f64| {
         Row::new(name(what), Unit::BytesPerSecond, bytes / ours, bytes / theirs, target)
@@ -216,7 +215,7 @@ async fn compare(place: &Place<'_>, rounds: usize) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Faster, or cheaper: one of the two is enough.
+/// Meeting one of the two targets, speed or CPU time, is enough.
 fn pull_rows(name: &str, ours: Pull, theirs: Pull, target: (f64, f64)) -> [Row; 2] {
     Row::either([
         Row::new(
@@ -260,7 +259,7 @@ async fn compare_tls(place: &Place<'_>, rounds: usize) -> Result<Vec<Row>> {
     Ok(rows.flatten().collect())
 }
 
-/// Who is measured first changes from round to round.
+/// The order of the peers, which alternates from round to round.
 fn turns(round: usize) -> [Kind; 2] {
     match round % 2 {
         0 => [Kind::Longshore, Kind::DockerRegistry],
@@ -290,21 +289,21 @@ async fn measure(kind: Kind, place: &Place<'_>) -> Result<Round> {
     })
 }
 
-/// Pulls all blobs of the corpus, several at once.
+/// Pulls all blobs of the corpus, with [`PULLS`] concurrent requests.
 async fn pull(peer: &Peer, client: &Client, corpus: &Corpus) -> Result<Pull> {
     let (wall, cpu, bytes) = timed(peer, client.pull(&corpus.blobs(), PULLED, PULLS)).await?;
     let gigabytes = bytes as f64 / 1e9;
     Ok(Pull { wall: wall / gigabytes, cpu: cpu / gigabytes })
 }
 
-/// Runs work against a peer: seconds on the wall, seconds of the server's processor time, and the result.
+/// Runs `work` and returns the elapsed seconds, the seconds of CPU time of the peer, and the result.
 async fn timed<T>(peer: &Peer, work: impl Future<Output = Result<T>>) -> Result<(f64, f64, T)> {
     let (before, started) = (peer.usage()?, Instant::now());
     let result = work.await?;
     Ok((started.elapsed().as_secs_f64(), peer.usage()?.cpu - before.cpu, result))
 }
 
-/// Memory while one big blob is pushed, and while four clients pull it.
+/// Memory when idle, while a large blob is pushed, and while it is pulled four times concurrently.
 async fn memory(binary: &Path, medium: &Path, corpus: &Arc<Corpus>) -> Result<Vec<Row>> {
     let mut used = Vec::new();
     for kind in [Kind::Longshore, Kind::DockerRegistry] {
@@ -332,7 +331,7 @@ async fn memory(binary: &Path, medium: &Path, corpus: &Arc<Corpus>) -> Result<Ve
     };
     Ok(vec![
         row("memory, idle", idle, their_idle, 40),
-        row("memory above idle, pushing a big blob", push, their_push, 64),
+        row("memory above idle, pushing a large blob", push, their_push, 64),
         row("memory above idle, four pulls of it", pull, their_pull, 64),
     ])
 }

@@ -1,4 +1,4 @@
-//! The two registries that are compared, on a medium of one's choice, and what they use of the machine.
+//! The two registries to compare: starting them on a given medium, and measuring their CPU time and memory.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::client::{Protocol, http_client};
 use super::corpus::Corpus;
 
-/// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Longshore,
@@ -22,43 +21,42 @@ enum Server {
     DockerRegistry(DockerRegistry),
 }
 
-/// One of them, running, ready to take a corpus.
+/// A running registry, prepared for a corpus.
 pub(crate) struct Peer {
     server: Server,
     pub(crate) url: String,
-    /// What clients send with each request.
+    /// The bearer token that clients send; `None` if access is anonymous.
     pub(crate) token: Option<String>,
-    /// The authority that clients have to trust, in PEM, where TLS is spoken.
+    /// The CA certificate that clients must trust, in PEM; `None` without TLS.
     pub(crate) authority: Option<String>,
 }
 
-/// Where a registry runs, and how it is spoken to.
+/// How to start a registry.
 #[derive(Clone, Copy)]
 pub(crate) struct Setting<'a> {
-    /// The program that is Longshore.
+    /// The Longshore binary.
     pub(crate) binary: &'a Path,
-    /// Where its data goes.
+    /// The folder for its data.
     pub(crate) medium: &'a Path,
-    /// Whether it speaks TLS.
     pub(crate) tls: bool,
 }
 
-/// What a process has used.
+/// The resources used by a process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
-    /// Seconds of processor time, of the process and the kernel for it.
+    /// Seconds of CPU time, user and system.
     pub(crate) cpu: f64,
-    /// Bytes of memory now.
+    /// The resident set size, in bytes.
     pub(crate) memory: u64,
-    /// The most bytes of memory since [`Peer::forget_peak`].
+    /// The peak resident set size since [`Peer::forget_peak`], in bytes.
     pub(crate) peak: u64,
 }
 
-/// How many ticks a second of processor time has in `/proc`, on every Linux of today.
+/// Clock ticks per second in `/proc`; 100 on all current Linux systems.
 const TICKS: f64 = 100.0;
 
 impl Peer {
-    /// Starts one with what it needs to take this corpus.
+    /// Starts a registry and creates the namespace and repositories that the corpus needs.
     pub(crate) async fn start(kind: Kind, setting: Setting<'_>, corpus: &Corpus) -> Result<Self> {
         let Setting { binary, medium, tls } = setting;
         match kind {
@@ -102,14 +100,14 @@ impl Peer {
         }
     }
 
-    /// What it has used so far.
+    /// The resources used since the start.
     pub(crate) fn usage(&self) -> Result<Usage> {
         let read = |name: &str| {
             let path = format!("/proc/{}/{name}", self.process());
             fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
         };
         let stat = read("stat")?;
-        // The name of the program may hold spaces; what follows it does not.
+        // Only the program name, in parentheses, can contain spaces.
         let fields: Vec<&str> =
             stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
         let ticks =
@@ -123,14 +121,14 @@ impl Peer {
         Ok(Usage { cpu: (ticks(11) + ticks(12)) / TICKS, memory: memory("VmRSS:"), peak: memory("VmHWM:") })
     }
 
-    /// Begins to look for the peak of memory anew.
+    /// Resets the peak resident set size.
     pub(crate) fn forget_peak(&self) -> Result<()> {
         let path = format!("/proc/{}/clear_refs", self.process());
         fs::write(&path, "5").with_context(|| format!("cannot write {path}"))
     }
 }
 
-/// A token as real clients fetch it: checking the password costs once, not with each request.
+/// Fetches a token, as real clients do, so that the cost of password verification is not paid with each request.
 async fn token(http: &reqwest::Client, url: &str, corpus: &Corpus) -> Result<String> {
     let scopes: Vec<String> = corpus
         .repositories()
@@ -140,5 +138,5 @@ async fn token(http: &reqwest::Client, url: &str, corpus: &Corpus) -> Result<Str
     let request = http.get(format!("{url}/v2/token?{}", scopes.join("&")));
     let answer = request.basic_auth("admin", Some(ADMIN_PASSWORD)).send().await?.error_for_status()?;
     let answer: Value = answer.json().await?;
-    Ok(answer["token"].as_str().context("an answer without a token")?.to_owned())
+    Ok(answer["token"].as_str().context("the response has no token")?.to_owned())
 }

@@ -1,9 +1,9 @@
-//! Figures beside their targets, for people and for programs.
+//! The results with their targets, as a table or as JSON.
 
 use anyhow::Result;
 use serde::Serialize;
 
-/// One figure of both registries (or of Longshore and the floor).
+/// One result for both registries, or for Longshore and the floor.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     name: String,
@@ -14,7 +14,6 @@ pub(crate) struct Row {
     met: bool,
 }
 
-/// What a figure counts.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) enum Unit {
     BytesPerSecond,
@@ -23,12 +22,12 @@ pub(crate) enum Unit {
     Bytes,
 }
 
-/// What a figure must reach; a ratio is ours by theirs.
+/// The target of a result. `AtLeast` and `AtMost` limit the ratio of ours to theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) enum Target {
     AtLeast(f64),
     AtMost(f64),
-    /// Of ours alone, whatever theirs is.
+    /// A maximum for our own value, regardless of theirs.
     Limit(f64),
     None,
 }
@@ -45,7 +44,7 @@ impl Row {
         Self { name, unit, ours, theirs, target, met }
     }
 
-    /// Rows of which one that is met is enough.
+    /// Marks all rows as met if one of them is.
     pub(crate) fn either<const N: usize>(mut rows: [Self; N]) -> [Self; N] {
         let met = rows.iter().any(|row| row.met);
         rows.iter_mut().for_each(|row| row.met = met);
@@ -72,7 +71,7 @@ fn wanted(target: Target) -> String {
     }
 }
 
-/// Prints all rows; whether every target is met.
+/// Prints all rows. Returns whether every target is met.
 pub(crate) fn print(rows: &[Row], json: bool) -> Result<bool> {
     if json {
         println!("{}", serde_json::to_string_pretty(rows)?);
@@ -101,14 +100,14 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_met_by_the_ratio_or_by_our_own_figure() {
+    fn a_target_limits_the_ratio_or_our_own_value() {
         assert!(row(5.0, 2.0, Target::AtLeast(2.5)).met && !row(4.9, 2.0, Target::AtLeast(2.5)).met);
         assert!(row(1.2, 1.0, Target::AtMost(1.2)).met && !row(1.3, 1.0, Target::AtMost(1.2)).met);
         assert!(row(3.0, 1.0, Target::Limit(3.0)).met && !row(3.1, 9.0, Target::Limit(3.0)).met);
     }
 
     #[test]
-    fn of_either_one_is_enough() {
+    fn one_met_target_of_either_is_enough() {
         let rows = Row::either([row(1.0, 2.0, Target::AtLeast(1.0)), row(1.0, 2.0, Target::AtMost(0.9))]);
         assert!(rows.iter().all(|row| row.met));
     }

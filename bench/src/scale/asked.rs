@@ -1,4 +1,4 @@
-//! What is asked of a server, as people, programs and clients of the registry ask it.
+//! The measured requests: pages, REST requests, registry requests, pushes and promotions.
 
 use std::{
     fmt,
@@ -17,36 +17,35 @@ use super::{
 };
 use crate::promote::until_readable;
 
-/// Something that is asked for, again and again.
+/// A request, or sequence of requests, that is measured repeatedly.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Asked {
-    /// A page of the site, to its end.
+    /// A page of the site, including its whole body.
     Page(Who, &'static str),
-    /// A list or a thing of the REST interface.
+    /// A GET request of the REST API.
     Rest(Who, &'static str),
-    /// A reading request of the distribution specification.
+    /// A HEAD request of the distribution spec.
     Head(&'static str),
-    /// The same with its body.
+    /// A GET request of the distribution spec.
     Get(&'static str),
-    /// A new image with a layer of its own, under a tag of its own.
+    /// A push of a new image with a unique layer to a new tag.
     Push,
-    /// The same, until the tag that a policy makes of it can be read.
+    /// A push as above, measured until the promoted tag can be read.
     Promotion,
 }
 
-/// Who asks.
+/// The user who sends a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Who {
-    /// Who sees everything.
     Administrator,
-    /// Who sees little of it.
+    /// A user who can see only little of the data.
     User,
 }
 
 use Asked::{Get, Head, Page, Promotion, Push, Rest};
 use Who::{Administrator, User};
 
-/// Everything that is measured. `TAG`, `DIGEST`, `MIDDLE` and `JOB` stand for one that is there.
+/// All measured requests. `TAG`, `DIGEST`, `MIDDLE` and `JOB` are replaced by existing ones.
 pub(crate) const ALL: &[Asked] = &[
     Push,
     Promotion,
@@ -125,25 +124,24 @@ impl fmt::Display for Asked {
     }
 }
 
-/// A server, and what is known of what it holds.
+/// A client of one server, with what it needs to know about the server's data.
 pub(crate) struct Asker {
     size: Size,
-    /// The registry and the REST interface, and the site; as the administrator, and as the user.
+    /// Clients of the registry and the REST API, and of the site; each for [`Who::Administrator`] and [`Who::User`].
     registries: [RegistryClient; 2],
     sites: [Site; 2],
-    /// The manifest of one of its tags, and one of its jobs.
+    /// The digest of an existing tag, and the identifier of an existing job.
     digest: Digest,
     job: String,
     pushes: u64,
 }
 
-/// Where the policy promotes to.
+/// The target repository of the promotion policy.
 const PROMOTED: &str = "crowded/promoted";
-/// Bytes of a layer's content.
 const LAYER_BYTES: usize = 1024;
 
 impl Asker {
-    /// Signs in, makes the policy, and looks what is there.
+    /// Signs in, creates the promotion policy, and looks up an existing digest and job.
     pub(crate) async fn new(server: &Longshore, size: Size) -> Result<Self> {
         let (rest, registry) = (server.rest(), server.registry());
         rest.post("/repositories/crowded", json!({"name": "promoted"})).await.expect(201);
@@ -171,7 +169,7 @@ impl Asker {
         })
     }
 
-    /// How long the answer takes.
+    /// Sends the request and returns the time until the response is complete.
     pub(crate) async fn time(&mut self, asked: &Asked, round: u64) -> Result<Duration> {
         match *asked {
             Push => self.push("").await.map(|(_, took)| took),
@@ -198,9 +196,9 @@ impl Asker {
         &self.registries[Administrator as usize]
     }
 
-    /// A path with what is there in the place of what stands for it; another tag in each round.
+    /// Replaces the placeholders of a path; `TAG` is a different tag in each round.
     fn path(&self, path: &str, round: u64) -> String {
-        // A prime apart, so that they are spread over all.
+        // Steps of a prime number spread the rounds over all tags.
         let number = (round + 1) * 7_919 % self.size.tags;
         path.replace("TAG", tag(number).as_str())
             .replace("MIDDLE", tag(self.size.tags / 2).as_str())
@@ -234,14 +232,14 @@ impl Asker {
     }
 }
 
-/// The time until the last byte of a good answer.
+/// The time until the last byte of a successful response.
 async fn answered(request: RequestBuilder) -> Result<Duration> {
     let began = Instant::now();
     let answer = request.send().await?;
     let (status, url) = (answer.status(), answer.url().clone());
     answer.bytes().await?;
     if !status.is_success() {
-        bail!("{url} answered {status}");
+        bail!("{url} returned {status}");
     }
     Ok(began.elapsed())
 }

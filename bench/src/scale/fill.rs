@@ -1,5 +1,5 @@
-//! A database of a server that has been at work for long, written by the functions that a server writes with, so
-//! that counters, histories and indexes are what they would be.
+//! Fills a database as if the server had been in use for a long time. It uses the functions of `metadata` that the
+//! server uses, so that counters, histories and indexes are realistic.
 
 use std::sync::Arc;
 
@@ -20,18 +20,18 @@ use sha2::{Digest as _, Sha256};
 
 use super::{CROWDED, CROWDED_NAMESPACE, QUIET};
 
-/// How much a server holds.
+/// The amount of data.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
     pub(crate) repositories: u64,
-    /// In one repository.
+    /// Tags of the one crowded repository.
     pub(crate) tags: u64,
     pub(crate) jobs: u64,
     pub(crate) activity: u64,
 }
 
 impl Size {
-    /// A hundredth of it, at least one of each.
+    /// A hundredth of each number, but at least 1.
     pub(crate) fn hundredth(self) -> Self {
         let of = |number: u64| (number / 100).max(1);
         Self {
@@ -43,16 +43,16 @@ impl Size {
     }
 }
 
-/// Rows that are written in one transaction.
+/// The number of rows written in one transaction.
 const BATCH: u64 = 500;
-/// Over how long the history reaches back.
+/// The time span of the history.
 const HISTORY: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Of so many images one is signed, and of so many repositories one is of the quiet namespace.
+/// One image in this many is signed, one job has failed, and one repository belongs to the quiet namespace.
 const ONE_OF: u64 = 50;
-/// What the crowded namespace may hold; far more than it does.
+/// The quota of the crowded namespace; far more than its data needs.
 const QUOTA: u64 = 1 << 50;
 
-/// Fills the database of a server that does not run. Its accounts are there.
+/// Fills the database of a stopped server. The accounts must exist.
 pub(crate) async fn fill(db: &Database, size: Size, now: Timestamp) -> Result<()> {
     let crowded = CROWDED.parse::<RepositoryName>().context("the name of the crowded repository")?;
     let fill = Fill { db, now, size };
@@ -84,7 +84,7 @@ impl Fill<'_> {
         self.db.write(Priority::Normal, work).await
     }
 
-    /// The time of one of `of` things that happened one after another.
+    /// The time of event `number` of `of` events that are spread evenly over the history.
     fn when(&self, number: u64, of: u64) -> Timestamp {
         let back = HISTORY.as_secs().unsigned_abs() * (of - number) / of;
         self.now - SignedDuration::from_secs(back.cast_signed())
@@ -96,7 +96,7 @@ impl Fill<'_> {
         self.write(work!(|tx| repositories::create(tx, &name, &new, now).await)).await
     }
 
-    /// All repositories but the crowded one, with a tag each; answers one of the quiet namespace.
+    /// Creates all repositories but the crowded one, with one tag each. Returns one in the quiet namespace.
     async fn repositories(&self) -> Result<Arc<Repository>> {
         let mut quiet = None;
         for number in 0..self.size.repositories {
@@ -119,7 +119,7 @@ impl Fill<'_> {
             self.write(work!(|tx| {
                 for (number, now) in batch.zip(times) {
                     let tag = tag(number);
-                    // Apart from the images of the other repositories.
+                    // An offset keeps these images distinct from those of the other repositories.
                     push(tx, &here, &tag, 1_000_000 + number, now).await?;
                 }
                 Ok(())
@@ -129,9 +129,9 @@ impl Fill<'_> {
         Ok(())
     }
 
-    /// Jobs that have ended, one in fifty of them badly, and one in fifty of the quiet repository.
+    /// Inserts finished jobs. One in fifty has failed, and one in fifty is of the quiet repository.
     async fn jobs(&self, places: &Places) -> Result<(), Error> {
-        // Setting the tags has enqueued some.
+        // Setting the tags has already enqueued some.
         let mut number = 0;
         while number < self.size.jobs {
             let (places, now) = (places.clone(), self.when(number.min(self.size.jobs), self.size.jobs));
@@ -151,7 +151,7 @@ impl Fill<'_> {
         Ok(())
     }
 
-    /// Setting the tags has told of each; these come on top.
+    /// Inserts activity entries, in addition to those that setting the tags has added.
     async fn activity(&self, places: &Places) -> Result<(), Error> {
         for batch in batches(self.size.activity.saturating_sub(self.size.tags)) {
             let (places, now) = (places.clone(), self.now);
@@ -183,7 +183,7 @@ fn author() -> Author {
     Author::System
 }
 
-/// The name of one of the crowded repository's tags.
+/// A tag of the crowded repository.
 pub(crate) fn tag(number: u64) -> Tag {
     format!("2.{}.{}-build.{number}", number / 1_000, number % 1_000)
         .parse()
@@ -194,7 +194,7 @@ fn digest(number: u64, part: &str) -> Digest {
     Digest::sha256(Sha256::digest(format!("{part} {number}")).into())
 }
 
-/// What a push of an image with one layer of its own leaves, and sometimes that of its signature.
+/// Inserts the rows of a pushed image with a unique layer, and for one image in [`ONE_OF`] those of its signature.
 async fn push(tx: &mut Tx, here: &Repository, tag: &Tag, number: u64, now: Timestamp) -> Result<(), Error> {
     let image = manifest(tx, here, number, None, now).await?;
     let to = tags::SetTag {
@@ -214,7 +214,7 @@ async fn push(tx: &mut Tx, here: &Repository, tag: &Tag, number: u64, now: Times
     Ok(())
 }
 
-/// Stores an image, or the signature of one.
+/// Inserts an image manifest, or the signature of `subject`.
 async fn manifest(
     tx: &mut Tx,
     here: &Repository,
@@ -262,7 +262,7 @@ fn order(places: &Places, number: u64, now: Timestamp) -> NewJob {
     orders::follow(place(places, number).id, referrer, subject, None, author(), now)
 }
 
-/// Ends a batch of what waits; how many.
+/// Finishes a batch of waiting jobs. Returns their number.
 async fn end_all(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
     let lease = SignedDuration::from_mins(1);
     let claimed =

@@ -1,6 +1,6 @@
-//! How answers grow with what a server holds: every page, every list of the REST interface, and what clients of the
-//! registry do, on a server that has been at work for long and on one with a hundredth of it. Both are asked in
-//! turn, so that the machine is the same to both.
+//! How response times grow with the amount of data: pages, lists of the REST API and registry requests, on a server
+//! with a long history and on one with a hundredth of the data. Requests to the two alternate, so that both see the
+//! same conditions of the machine.
 
 mod asked;
 mod fill;
@@ -19,28 +19,27 @@ use serde_json::json;
 use self::{asked::Asker, fill::Size};
 use crate::latency::{Latencies, ms};
 
-/// How much there is, and how often it is asked for.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The databases, one after the other
+    /// Databases to measure
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Kind::Sqlite, Kind::Postgres])]
     databases: Vec<Kind>,
-    /// Repositories with one tag
+    /// Number of repositories with one tag
     #[arg(long, default_value_t = 3_000)]
     repositories: u64,
-    /// Tags of the one crowded repository
+    /// Number of tags in the one large repository
     #[arg(long, default_value_t = 100_000)]
     tags: u64,
-    /// Jobs that have ended
+    /// Number of finished jobs
     #[arg(long, default_value_t = 200_000)]
     jobs: u64,
-    /// Rows of the activity
+    /// Number of activity entries
     #[arg(long, default_value_t = 200_000)]
     activity: u64,
-    /// How often each thing is asked for
+    /// Number of times that each request is sent
     #[arg(long, default_value_t = 200)]
     rounds: u64,
-    /// Only what has this in its name
+    /// Measure only requests whose name contains this text
     #[arg(long)]
     only: Option<String>,
 }
@@ -51,17 +50,17 @@ enum Kind {
     Postgres,
 }
 
-/// The namespace that has nearly everything, and its crowded repository.
+/// The namespace with almost all the data, and its repository with many tags.
 const CROWDED_NAMESPACE: &str = "crowded";
 const CROWDED: &str = "crowded/app";
-/// A user, who sees little more than what is in a namespace of the same name.
+/// A user without access to the data outside of their own namespace, which has the same name.
 const QUIET: &str = "quiet";
 
-/// What must be reached: nothing slower than this, and nothing so many times slower than on the small database.
+/// The targets: the maximum p99, and the maximum ratio of p50 and p99 to those of the small database.
 const P99: Duration = Duration::from_millis(50);
 const RATIO: f64 = 3.0;
 
-/// Measures on each database; whether every target was met.
+/// Runs the benchmark on each database. Returns whether every target was met.
 pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     let size = Size {
         repositories: options.repositories,
@@ -79,7 +78,7 @@ pub(crate) async fn run(binary: &Path, options: &Options) -> Result<bool> {
     Ok(met)
 }
 
-/// Starts a server whose database holds so much.
+/// Starts a server with a database of the given size.
 async fn prepared(binary: &Path, kind: Kind, size: Size) -> Result<Longshore> {
     let key = [7; 32];
     let mut builder = Longshore::builder(binary).variable("LONGSHORE_ENCRYPTION_KEY", &hex::encode(key));
@@ -87,14 +86,14 @@ async fn prepared(binary: &Path, kind: Kind, size: Size) -> Result<Longshore> {
         Kind::Sqlite => None,
         Kind::Postgres => Some(tokio::task::spawn_blocking(postgres::new_database).await?),
     };
-    // What is to be measured is not forgotten meanwhile.
+    // Keep the server from deleting old jobs.
     for setting in ["LONGSHORE_KEEP_JOBS", "LONGSHORE_KEEP_JOBS_DAYS"] {
         builder = builder.variable(setting, "0");
     }
     if let Some(url) = &url {
         builder = builder.variable("LONGSHORE_DATABASE", url);
     }
-    // It makes the tables and the accounts, and leaves the rest to us.
+    // The server creates the tables and the accounts; the benchmark inserts the rest.
     let mut server = builder.start().await;
     let rest = server.rest();
     rest.post("/accounts", json!({"name": CROWDED_NAMESPACE, "isOrg": true})).await.expect(201);
@@ -105,14 +104,14 @@ async fn prepared(binary: &Path, kind: Kind, size: Size) -> Result<Longshore> {
     let began = Instant::now();
     let url = url.unwrap_or_else(|| server.data().join("longshore.db").display().to_string());
     let db = Database::open(&url, Vault::from_key(key)).await.context("cannot open the server's database")?;
-    #[expect(clippy::disallowed_methods, reason = "what the server holds reaches back from the present")]
+    #[expect(clippy::disallowed_methods, reason = "the history of the data ends at the present")]
     let now = jiff::Timestamp::now();
     fill::fill(&db, size, now).await?;
     drop(db);
     if matches!(kind, Kind::Postgres) {
         tokio::task::spawn_blocking(move || postgres::vacuum(&url)).await?;
     }
-    println!("filled in {:.0} s", began.elapsed().as_secs_f64());
+    println!("data inserted in {:.0} s", began.elapsed().as_secs_f64());
     server.restart().await;
     Ok(server)
 }
