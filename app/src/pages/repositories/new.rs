@@ -82,7 +82,7 @@ fn RepositoryForm(namespaces: Vec<String>) -> impl IntoView {
                     required=true
                 />
             </div>
-            <Choices name="visibility" legend="Who may pull" value=visibility choices=visibility_choices()/>
+            <Choices name="visibility" legend="Visibility" value=visibility choices=visibility_choices()/>
             <TextField
                 name="description"
                 label="Description"

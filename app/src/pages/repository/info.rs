@@ -105,10 +105,10 @@ fn shared_with(total: u64, unique: Option<u64>) -> Option<String> {
         return None;
     }
     Some(match unique.map(|unique| (unique, total.saturating_sub(unique))) {
-        None => format!(": how much of it others hold as well is {}", not_worked_out("a repository")),
-        Some((_, 0)) => " only here".to_owned(),
+        None => format!(": the part shared with other repositories is {}", not_worked_out("a repository")),
+        Some((_, 0)) => " not shared".to_owned(),
         Some((unique, shared)) => {
-            format!(": {} only here, {} shared with other repositories", size(unique), size(shared))
+            format!(": {} unique, {} shared with other repositories", size(unique), size(shared))
         }
     })
 }

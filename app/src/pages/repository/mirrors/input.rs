@@ -187,7 +187,8 @@ impl MirrorInput {
     }
 }
 
-/// Splits an interval into a number and the largest unit that divides it; seconds below a minute are dropped.
+/// Splits an interval into a number and the largest unit that divides it at least twice, or else minutes, rounded down
+/// but at least one.
 pub(super) fn interval(seconds: u32) -> (String, &'static str) {
     let whole = |(.., length): &&(&str, &str, u32)| seconds > *length && seconds.is_multiple_of(*length);
     let (word, _, length) = UNITS.iter().rev().find(whole).unwrap_or(&UNITS[0]);

@@ -89,7 +89,7 @@ fn SettingsForm(repository: Repository) -> impl IntoView {
         <Panel title="Settings">
             <LiveForm class="stack" on_submit=send saved=saved saving=save.pending()>
                 <FormProblem problem=save.problem() fields=&["shortDescription", "longDescription"] overwrite=overwrite/>
-                <Choices name="visibility" legend="Who may pull" value=visibility choices=visibility_choices()/>
+                <Choices name="visibility" legend="Visibility" value=visibility choices=visibility_choices()/>
                 <Choices name="state" legend="State" value=state choices=states/>
                 <ImmutableFields input=immutable/>
                 <TextField

@@ -87,7 +87,7 @@ fn row(change: &TagChange, present: bool) -> impl IntoView + use<> {
 fn what(change: &TagChange) -> String {
     match (&change.digest, &change.provenance) {
         (None, _) => "deleted".to_owned(),
-        (_, None) => "set".to_owned(),
+        (_, None) => "updated".to_owned(),
         (_, Some(Provenance::Push)) => "pushed".to_owned(),
         (_, Some(Provenance::Promotion { source_repository, source_tag, .. })) => {
             format!("promoted from {source_repository}:{source_tag}")
