@@ -159,7 +159,7 @@ pub(crate) fn ProvenanceBadge(summary: TagSummary, repository: String) -> impl I
             };
             let title = match policy {
                 Some(_) => format!("Promoted from {source}:{tag} by a policy; show the policy"),
-                None => format!("Promoted from {source}:{tag} manually"),
+                None => format!("Promoted manually from {source}:{tag}"),
             };
             EitherOf5::C(view! {
                 <Badge tone=Tone::Info>
