@@ -95,7 +95,7 @@ pub fn ConnectionNotice(#[prop(into)] lost: Signal<bool>) -> impl IntoView {
     view! {
         <Show when=move || lost.get()>
             <Alert tone=Tone::Warn>
-                "The connection to the server is lost, so this page may be out of date. It is opened again as soon as the server answers."
+                "The connection to the server is lost, so this page may be out of date. It reconnects as soon as the server answers."
             </Alert>
         </Show>
     }

@@ -79,9 +79,9 @@ fn Standstill(pause: Pause, queue: Option<String>) -> impl IntoView {
             <p role="status">
                 <strong>"Everything is paused "</strong>
                 {cause} ", since " <RelativeTime at=pause.at/>
-                ". Policies and mirrors stand still, and what they have to do waits. Pushes and pulls go on."
+                ". Policies and mirrors are stopped, and their jobs wait. Pushes and pulls continue."
             </p>
-            {queue.map(|queue| view! { <A href=queue attr:class="button">"See what waits"</A> })}
+            {queue.map(|queue| view! { <A href=queue attr:class="button">"See waiting jobs"</A> })}
         </aside>
     }
 }
@@ -108,8 +108,8 @@ pub(crate) fn RepositoryNotice(
                     {cause}
                     ", since "
                     <RelativeTime at=view.pause.at/>
-                    ". Its policies and mirrors stand still, and what they have to do waits. "
-                    {queue.map(|queue| view! { <A href=queue>"See what waits"</A> })}
+                    ". Its policies and mirrors are stopped, and their jobs wait. "
+                    {queue.map(|queue| view! { <A href=queue>"See waiting jobs"</A> })}
                 </Alert>
             }
         })

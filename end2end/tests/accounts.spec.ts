@@ -49,13 +49,13 @@ test.describe("accounts", () => {
     await expect(page.getByRole("button", { name: "New user" })).toBeHidden();
     await page.getByRole("row", { name: /carol/ }).getByRole("button", { name: "Change password" }).click();
     const change = page.getByRole("dialog", { name: "Change password" });
-    await change.getByLabel("Present password").fill("not this one");
+    await change.getByLabel("Current password").fill("not this one");
     await change.getByLabel("New password").fill("a long second password");
     await change.getByRole("button", { name: "Change" }).click();
-    await expect(change.getByLabel("Present password")).toHaveAttribute("aria-invalid", "true");
+    await expect(change.getByLabel("Current password")).toHaveAttribute("aria-invalid", "true");
     await expect(change.getByLabel("New password")).toHaveValue("a long second password");
     await screenshot(page, "user-password");
-    await change.getByLabel("Present password").fill("a long first password");
+    await change.getByLabel("Current password").fill("a long first password");
     await change.getByRole("button", { name: "Change" }).click();
     await expect(page.getByRole("link", { name: "Sign in" })).toBeVisible();
 

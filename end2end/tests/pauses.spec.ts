@@ -30,14 +30,14 @@ test.describe("pausing", () => {
     await screenshot(page, "system-paused");
 
     await test.step("the queue is updated while it is shown", async () => {
-      await banner.getByRole("link", { name: "See what waits" }).click();
+      await banner.getByRole("link", { name: "See waiting jobs" }).click();
       await expect(page.getByRole("heading", { level: 1 })).toHaveText("Everything is paused");
-      await expect(page.getByRole("heading", { name: "Nothing waits" })).toBeVisible();
+      await expect(page.getByRole("heading", { name: "No jobs are waiting" })).toBeVisible();
       await screenshot(page, "pause-empty");
       await push("the first", { host, name: "dev/website:latest", user });
       await push("the second", { host, name: "dev/website:latest", user });
       await push("another", { host, name: "dev/website:1.0", user });
-      await expect(page.getByRole("region", { name: "What waits" }).getByRole("row")).toHaveCount(4);
+      await expect(page.getByRole("region", { name: "Waiting jobs" }).getByRole("row")).toHaveCount(4);
       // Each change of a tag is a separate step, oldest first.
       const plan = page.getByRole("region", { name: "What each policy would do" });
       await expect(plan.getByRole("row", { name: "Promote dev/website to qa/website" })).toBeVisible();
@@ -64,9 +64,9 @@ test.describe("pausing", () => {
     });
 
     const second = await digestOf({ host, name: "dev/website:latest", user });
-    await page.getByRole("link", { name: "See what waits" }).click();
+    await page.getByRole("link", { name: "See waiting jobs" }).click();
     await page.getByRole("button", { name: "Resume with the newest" }).click();
-    await expect(page.getByText("Resumed: 2 jobs go on, 1 job was dropped.")).toBeVisible();
+    await expect(page.getByText("Resumed: 2 jobs continue, 1 job was dropped.")).toBeVisible();
     await expect(banner).toBeHidden();
     await screenshot(page, "pause-resumed");
     await expect(async () => {
@@ -117,7 +117,7 @@ test.describe("pausing", () => {
         enabled: true,
       });
       await signIn(page, user, "/system");
-      await page.getByRole("link", { name: "See what waits", exact: true }).click();
+      await page.getByRole("link", { name: "See waiting jobs", exact: true }).click();
       await page.getByRole("button", { name: "Show plan" }).click();
       const answer = page.getByText("1 tag would come: 1.0");
       await expect(answer).toBeVisible();
@@ -141,7 +141,7 @@ test.describe("pausing", () => {
       await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
       await page.getByRole("button", { name: "Pause everything" }).click();
       await expect(page.getByText("Everything is paused").first()).toBeVisible();
-      await page.getByRole("link", { name: "See what waits", exact: true }).click();
+      await page.getByRole("link", { name: "See waiting jobs", exact: true }).click();
       await page.getByRole("button", { name: "Resume", exact: true }).click();
       await expect(page.getByText("Everything is paused")).toBeHidden();
     });

@@ -1,4 +1,4 @@
-//! The Activity page: what happened, wherever the reader may look.
+//! The Activity page: the activity in all repositories that the user can see.
 
 use leptos::prelude::*;
 use longshore_model::activity::ActivityFilter;
@@ -9,7 +9,6 @@ use crate::{
     server,
 };
 
-/// The page.
 pub(super) const SECTION: Section = Section {
     label: "Activity",
     reader: Reader::Anybody,
@@ -18,7 +17,7 @@ pub(super) const SECTION: Section = Section {
     more: &[],
 };
 
-/// What happened, newest first.
+/// The activity, newest first.
 #[component]
 pub fn Activity() -> impl IntoView {
     let query = use_list_query();
@@ -40,7 +39,7 @@ pub fn Activity() -> impl IntoView {
     }
 }
 
-/// A whole name is a repository, a single word a namespace; what can be neither filters nothing.
+/// A full name selects a repository, a single word a namespace; an invalid name is ignored.
 fn filter(query: &ListQuery) -> ActivityFilter {
     ActivityFilter { repository: query.parsed("q"), namespace: query.parsed("q") }
 }
@@ -64,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_filters_by_repository_or_by_namespace() {
+    fn the_activity_is_filtered_by_repository_or_namespace() {
         let asked = |words| filter(&ListQuery::of(&[("q", words)]));
         assert!(asked("dev/website").repository.is_some() && asked("dev/website").namespace.is_none());
         assert!(asked("dev").namespace.is_some() && asked("dev").repository.is_none());

@@ -1,4 +1,4 @@
-//! Users and organizations: what the lists and their dialogs ask of the server.
+//! Server functions for users and organizations.
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{Account, Page, PageRequest, account::NewAccount, repository};
@@ -14,7 +14,7 @@ pub(super) async fn accounts(search: Option<String>, orgs: bool, page: PageReque
     Ok(admin.accounts(&actor, search.as_deref(), Some(orgs), &page).await?)
 }
 
-/// Makes a user or an organization.
+/// Creates a user or an organization.
 #[server(input = Json)]
 pub(super) async fn create_account(draft: NewAccount) -> Answer<Account> {
     let (admin, actor) = asked()?;
@@ -23,21 +23,21 @@ pub(super) async fn create_account(draft: NewAccount) -> Answer<Account> {
     Ok(admin.create_account(&actor, new).await?)
 }
 
-/// What a namespace holds, and how much it may.
+/// The storage used by a namespace, and its quota.
 #[server(input = Json)]
 pub(super) async fn namespace_storage(name: String) -> Answer<repository::NamespaceStorage> {
     let (admin, actor) = asked()?;
     Ok(admin.namespace_storage(&actor, &namespace(&name)?).await?)
 }
 
-/// Sets how much a namespace may hold, in bytes.
+/// Sets the quota of a namespace, in bytes.
 #[server(input = Json)]
 pub(super) async fn set_quota(name: String, quota: Option<u64>) -> Answer<repository::NamespaceStorage> {
     let (admin, actor) = asked()?;
     Ok(admin.set_quota(&actor, &namespace(&name)?, quota).await?)
 }
 
-/// Sets a password: one's own with the old one, another's as an administrator.
+/// Sets a password: a user's own requires the old one; an administrator may set anyone's.
 #[server(input = Json)]
 pub(super) async fn change_password(name: String, old: Option<String>, new: String) -> Answer<()> {
     let (admin, actor) = asked()?;

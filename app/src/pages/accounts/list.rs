@@ -17,13 +17,11 @@ use crate::{
     session::use_session,
 };
 
-/// The users.
 #[component]
 pub fn Users() -> impl IntoView {
     view! { <Accounts kind=Kind::User/> }
 }
 
-/// The organizations.
 #[component]
 pub fn Organizations() -> impl IntoView {
     view! { <Accounts kind=Kind::Organization/> }
@@ -90,10 +88,10 @@ fn Accounts(kind: Kind) -> impl IntoView {
 fn empty(kind: Kind, all: bool) -> impl IntoView {
     let (title, advice) = match (kind, all) {
         (_, false) => ("Nothing matches", "Search for another part of the name."),
-        (Kind::User, true) => ("There are no users", "An administrator makes them."),
+        (Kind::User, true) => ("There are no users", "Administrators create users."),
         (Kind::Organization, true) => (
             "There is no organization yet",
-            "An organization is a namespace that belongs to no single user, such as dev or qa. An administrator makes it.",
+            "An organization is a namespace that belongs to no single user, such as dev or qa. Administrators create organizations.",
         ),
     };
     view! { <EmptyState title=title><p>{advice}</p></EmptyState> }
@@ -149,7 +147,7 @@ fn scope_of(account: &Account) -> PauseScope {
     PauseScope::Namespace(account.name.clone())
 }
 
-/// Whether somebody may act for an account.
+/// Whether the current user may act for an account.
 fn is_owner(actor: &Actor, account: &Account) -> bool {
     actor.user().is_some_and(|user| user.is_admin || user.name == account.name)
 }

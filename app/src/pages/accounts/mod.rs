@@ -1,4 +1,4 @@
-//! Users and organizations: who there is, and whose namespace is whose.
+//! Users and organizations.
 
 mod calls;
 mod list;
@@ -10,7 +10,7 @@ use leptos::prelude::*;
 
 use crate::routes::{Reader, Route, Section};
 
-/// The list of organizations, with the dialogs over it.
+/// The list of organizations, with its dialogs.
 pub(super) const ORGANIZATIONS: Section = Section {
     label: "Organizations",
     reader: Reader::User,
@@ -20,7 +20,7 @@ pub(super) const ORGANIZATIONS: Section = Section {
     more: &[],
 };
 
-/// The list of users, with the dialogs over it.
+/// The list of users, with its dialogs.
 pub(super) const USERS: Section = Section {
     label: "Users",
     reader: Reader::User,

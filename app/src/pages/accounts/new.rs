@@ -1,4 +1,4 @@
-//! The dialogs that make a user or an organization.
+//! The dialogs that create a user or an organization.
 
 use leptos::prelude::*;
 use longshore_model::account::NewAccount;
@@ -12,13 +12,11 @@ use crate::{
     routes::Route,
 };
 
-/// The dialog that makes a user.
 pub(super) const NEW_USER: Route = Route::new("new", || NewUser().into_any());
 
-/// The dialog that makes an organization.
 pub(super) const NEW_ORGANIZATION: Route = Route::new("new", || NewOrganization().into_any());
 
-/// Makes a user.
+/// Creates a user.
 #[component]
 pub fn NewUser() -> impl IntoView {
     view! {
@@ -29,7 +27,7 @@ pub fn NewUser() -> impl IntoView {
     }
 }
 
-/// Makes an organization.
+/// Creates an organization.
 #[component]
 pub fn NewOrganization() -> impl IntoView {
     view! {
@@ -62,7 +60,9 @@ fn AccountForm(kind: Kind) -> impl IntoView {
         });
     };
     let hint = match kind {
-        Kind::User => "The user signs in with it, and repositories named so belong to the user.",
+        Kind::User => {
+            "The user signs in with it, and it is the first part of the names of the user's repositories."
+        }
         Kind::Organization => "The first part of the names of its repositories, such as dev in dev/website.",
     };
     view! {

@@ -1,4 +1,4 @@
-//! The dialog that changes a password: one's own with the old one, another's as an administrator.
+//! The dialog that changes a password: a user's own, which requires the old one, or as an administrator anyone's.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
@@ -52,7 +52,7 @@ fn PasswordForm(name: String, own: bool) -> impl IntoView {
             change_password(name.clone(), old, new.get_untracked())
         },
         move |()| {
-            // All sessions of the account have ended, this one too where it is one's own.
+            // All sessions of the account have ended, including this one if it is the user's own.
             session.actor.refetch();
             Done::back_to(USERS.page.path()).saying("The password is changed.")
         },
@@ -65,7 +65,7 @@ fn PasswordForm(name: String, own: bool) -> impl IntoView {
                     view! {
                         <PasswordField
                             name="old-password"
-                            label="Present password"
+                            label="Current password"
                             value=old
                             autocomplete="current-password"
                             error=change.about("oldPassword")

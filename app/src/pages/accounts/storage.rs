@@ -1,4 +1,4 @@
-//! The dialog that shows what a namespace holds, and lets administrators set how much it may.
+//! The dialog that shows the storage of a namespace and lets administrators set its quota.
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::hooks::use_params_map;
@@ -49,7 +49,7 @@ fn Storage(kind: Kind) -> impl IntoView {
                 resource=storage
                 beside=session.actor
                 children=move |held, actor| {
-                    // What is held changes with the quota; the form is made once, so it keeps what is typed.
+                    // A new quota changes the figures but must not recreate the form, which keeps the typed input.
                     let held = RwSignal::new(held);
                     let form = match actor.is_ok_and(|actor| actor.is_admin()) {
                         true => Either::Left(view! { <QuotaForm kind=kind held=held/> }),
@@ -85,7 +85,7 @@ fn Held(held: NamespaceStorage) -> impl IntoView {
         {full.then(|| {
             view! {
                 <Alert tone=Tone::Warn>
-                    "Nothing fits in any more: pushes, promotions and mirrors that need room are refused. Delete what is not needed and purge deleted repositories."
+                    "The quota is used up: pushes, promotions and mirrors that need space are refused. Delete what is not needed and purge deleted repositories."
                 </Alert>
             }
         })}
@@ -107,7 +107,7 @@ fn Held(held: NamespaceStorage) -> impl IntoView {
     }
 }
 
-/// A number of bytes and what it means, or why it is not known.
+/// A number of bytes with an explanation, or why it is not known.
 #[component]
 fn Figure(bytes: Option<u64>, meaning: &'static str, holders: &'static str) -> impl IntoView {
     match bytes {
@@ -118,7 +118,7 @@ fn Figure(bytes: Option<u64>, meaning: &'static str, holders: &'static str) -> i
     }
 }
 
-/// What was typed as a quota; nothing means that there is none.
+/// Parses a typed quota; empty means unlimited.
 fn read(typed: &str) -> Result<Option<u64>, String> {
     match typed.trim() {
         "" => Ok(None),
@@ -151,7 +151,7 @@ fn QuotaForm(kind: Kind, held: RwSignal<NamespaceStorage>) -> impl IntoView {
                 label="Quota"
                 value=quota
                 placeholder="no limit"
-                hint="The most that the repositories of the namespace may hold together, such as 500 MB or 1.5 TB. Empty: no limit."
+                hint="The most that the repositories of the namespace may hold together, such as 500 MB or 1.5 TB. Leave empty for no limit."
                 error=error
             />
             {move || saved.get().then(|| view! { <Alert tone=Tone::Ok>"The quota is saved."</Alert> })}

@@ -8,7 +8,7 @@ use crate::components::{
     Alert, Checkbox, Choice, Choices, FieldKind, PasswordField, TextArea, TextField, Tone,
 };
 
-/// Which registry it is, and where.
+/// The registry's type and address.
 #[component]
 pub(in crate::pages) fn ConnectionFields(input: ConnectionInput, errors: FieldErrors) -> impl IntoView {
     let kinds = RemoteKind::ALL.iter().map(|kind| Choice::new(kind.as_str(), kind.label())).collect();
@@ -39,19 +39,19 @@ pub(in crate::pages) fn ConnectionFields(input: ConnectionInput, errors: FieldEr
     }
 }
 
-/// Who signs in there, and how the connection is secured.
+/// Credentials and TLS settings.
 #[component]
 pub(in crate::pages) fn AccessFields(
     input: ConnectionInput,
     errors: FieldErrors,
-    /// What stands for a secret that is not typed.
+    /// The placeholder for a stored secret.
     #[prop(optional, into)]
     stored: Signal<String>,
-    /// Whether a secret is stored that the settings have led astray: it has to be typed again.
+    /// Whether a secret is stored that would now be sent to another host, so that it must be entered again.
     #[prop(optional, into)]
     discarded: Signal<bool>,
 ) -> impl IntoView {
-    // Errors in there must be seen.
+    // Errors inside must be visible.
     let wrong = move || errors.any(&["remoteCA", "proxy"]);
     let used = untrack(|| {
         input.skip_tls_verify.get()
@@ -65,21 +65,21 @@ pub(in crate::pages) fn AccessFields(
                 label="Username"
                 value=input.username
                 kind=FieldKind::Code
-                hint="Empty for anonymous access."
+                hint="Leave empty for anonymous access."
                 error=errors.about("username")
             />
             <PasswordField
                 name="remote-password"
                 label="Password or access token"
                 value=input.secret
-                hint="Best that of an account made for mirroring alone."
+                hint="Use a service account made for mirroring."
                 placeholder=stored
                 error=errors.about("password")
             />
         </div>
         <Show when=move || discarded.get()>
             <Alert tone=Tone::Warn>
-                "Host or TLS settings have changed, so the stored password is not kept: type it again. This way nobody can lead it elsewhere."
+                "Host or TLS settings have changed, so the stored password will be discarded: enter it again. This prevents it from being sent to another host."
             </Alert>
         </Show>
         <details class="advanced" open=move || used || wrong()>
@@ -90,14 +90,14 @@ pub(in crate::pages) fn AccessFields(
                     label="Remote certificate authority"
                     value=input.ca_pem
                     rows=4
-                    hint="In PEM form, where the registry's certificate comes from an authority of your own. A Longshore or DTR shows its authority at /ca."
+                    hint="In PEM format, if the registry's certificate is issued by a private CA. Longshore and DTR publish their CA at /ca."
                     error=errors.about("remoteCA")
                 />
                 <Checkbox
                     name="remote-skip-tls"
                     label="Skip TLS verification"
                     value=input.skip_tls_verify
-                    hint="Anybody on the way could then pose as the registry and read the password."
+                    hint="Anyone on the network path could then impersonate the registry and read the password."
                 />
                 <TextField
                     name="remote-proxy"
@@ -105,7 +105,7 @@ pub(in crate::pages) fn AccessFields(
                     value=input.proxy
                     kind=FieldKind::Code
                     placeholder="http://proxy.example.com:3128"
-                    hint="Empty: the registry is reached directly."
+                    hint="Optional. Leave empty to connect directly."
                     error=errors.about("proxy")
                 />
             </div>

@@ -1,4 +1,4 @@
-//! What is typed about a connection, and what is wrong with it.
+//! The settings of a connection as typed, and their errors.
 
 use leptos::prelude::*;
 use longshore_model::{FieldError, Remote, RemoteKind, remote::RemoteDraft};
@@ -6,11 +6,11 @@ use longshore_model::{FieldError, Remote, RemoteKind, remote::RemoteDraft};
 /// The settings of a connection in a form. Cheap to copy.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pages) struct ConnectionInput {
-    /// [`RemoteKind`] by its word.
+    /// The wire word of a [`RemoteKind`].
     pub(super) kind: RwSignal<String>,
     pub(super) url: RwSignal<String>,
     pub(super) username: RwSignal<String>,
-    /// Never leaves memory but for the request that it is meant for.
+    /// Kept in memory only, and sent only with the request it is meant for.
     pub(super) secret: RwSignal<String>,
     pub(super) ca_pem: RwSignal<String>,
     pub(super) skip_tls_verify: RwSignal<bool>,
@@ -53,7 +53,7 @@ impl ConnectionInput {
         RemoteKind::ALL.iter().copied().find(|kind| kind.as_str() == word).unwrap_or_default()
     }
 
-    /// The settings as they are typed. A secret that is not typed is none.
+    /// The settings as typed. An empty secret becomes `None`.
     pub(in crate::pages) fn draft(self) -> RemoteDraft {
         let kind = self.kind();
         let url = kind.fixed_url().unwrap_or(self.url.get().trim()).to_owned();
@@ -70,8 +70,7 @@ impl ConnectionInput {
         }
     }
 
-    /// Whether the settings lead elsewhere than `remote`, so that its stored secret is discarded
-    /// (semantics 15).
+    /// Whether the settings point to another host than `remote`, so that its stored secret is discarded (semantics 15).
     pub(in crate::pages) fn leads_elsewhere(self, remote: &Remote) -> bool {
         let draft = self.draft();
         let same =
@@ -83,12 +82,12 @@ impl ConnectionInput {
     }
 }
 
-/// What is wrong with the fields of a form, by the names of the REST interface. Cheap to copy.
+/// The errors of a form's fields, by their names in the REST interface. Cheap to copy.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pages) struct FieldErrors(pub(in crate::pages) Signal<Vec<FieldError>>);
 
 impl FieldErrors {
-    /// What is wrong with one field.
+    /// The error of one field.
     pub(in crate::pages) fn about(self, field: &'static str) -> Signal<Option<String>> {
         Signal::derive(move || {
             self.0.with(|errors| {
@@ -97,7 +96,7 @@ impl FieldErrors {
         })
     }
 
-    /// Whether anything is wrong with one of these fields.
+    /// Whether any of these fields has an error.
     pub(super) fn any(self, fields: &[&str]) -> bool {
         self.0.with(|errors| errors.iter().any(|error| fields.contains(&error.field.as_str())))
     }
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn docker_hub_has_one_address() {
+    fn docker_hub_has_a_fixed_address() {
         Owner::new().with(|| {
             let input = ConnectionInput::default();
             input.url.set("https://elsewhere.example".to_owned());

@@ -1,5 +1,4 @@
-//! A connection to another registry, as one fills it in and as Connect finds it: the same parts in a
-//! mirror's form and in that of a saved remote.
+//! A connection to another registry: the form fields and the results of Connect, shared by mirrors and saved remotes.
 
 mod fields;
 mod findings;

@@ -1,4 +1,4 @@
-//! Jobs and their logs: what the list and the page of one ask of the server.
+//! Server functions for jobs and their logs.
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
@@ -10,7 +10,7 @@ use crate::server::Answer;
 #[cfg(feature = "ssr")]
 use crate::server::asked;
 
-/// The jobs that the reader may see, newest first.
+/// The jobs that the user may see, newest first.
 #[server(input = Json)]
 pub(super) async fn jobs(filter: JobFilter, page: PageRequest) -> Answer<Page<job::Job>> {
     let (admin, actor) = asked()?;
@@ -24,7 +24,7 @@ pub(super) async fn job(id: JobId) -> Answer<job::Job> {
     Ok(admin.job(&actor, id).await?)
 }
 
-/// The parts of a job.
+/// The child jobs of a job.
 #[server(input = Json)]
 pub(super) async fn job_children(id: JobId) -> Answer<Vec<job::Job>> {
     let (admin, actor) = asked()?;
@@ -38,25 +38,25 @@ pub(super) async fn job_log(id: JobId) -> Answer<LogPart> {
     Ok(admin.job_log_part(&actor, id, 0, LOG_LINES).await?)
 }
 
-/// How many lines of a log a page comes with; the rest follows by the stream of events.
+/// The number of log lines in a page; the event stream delivers the rest.
 #[cfg(feature = "ssr")]
 const LOG_LINES: i64 = 1000;
 
-/// Stops a job.
+/// Cancels a job.
 #[server(input = Json)]
 pub(super) async fn cancel_job(id: JobId) -> Answer<job::Job> {
     let (admin, actor) = asked()?;
     Ok(admin.cancel_job(&actor, id).await?)
 }
 
-/// Does the work of all failed jobs of a filter again.
+/// Retries all failed jobs that match a filter.
 #[server(input = Json)]
 pub(super) async fn retry_failed(filter: JobFilter) -> Answer<job::RetriedJobs> {
     let (admin, actor) = asked()?;
     Ok(admin.retry_failed(&actor, filter).await?)
 }
 
-/// Does the work of a failed job again, as a new job.
+/// Retries a failed job as a new job.
 #[server(input = Json)]
 pub(super) async fn retry_job(id: JobId) -> Answer<job::Job> {
     let (admin, actor) = asked()?;

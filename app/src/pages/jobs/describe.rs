@@ -1,4 +1,4 @@
-//! What is said of jobs: their status, and why they exist.
+//! Labels for jobs: status and cause.
 
 use longshore_model::{
     Author, PolicyKind,
@@ -7,7 +7,7 @@ use longshore_model::{
 
 use crate::components::Tone;
 
-/// What a status is called, and what it means.
+/// The label and meaning of a status.
 #[must_use]
 pub fn status_label(status: Status) -> (&'static str, Tone) {
     match status {
@@ -29,10 +29,10 @@ pub fn cause(cause: &Cause) -> String {
             format!("A {} changed the tag", policy.noun())
         }
         Cause::TagChanged { author: Author::System } => "The tag changed".to_owned(),
-        Cause::Schedule => "Its time had come".to_owned(),
+        Cause::Schedule => "Scheduled".to_owned(),
         Cause::Asked { author } => format!("{author} asked for it"),
-        Cause::Policy { policy: PolicyKind::Promotion, .. } => "A promotion policy took the tag".to_owned(),
-        Cause::Policy { policy, .. } => format!("A {} took the tag", policy.noun()),
+        Cause::Policy { policy: PolicyKind::Promotion, .. } => "Triggered by a promotion policy".to_owned(),
+        Cause::Policy { policy, .. } => format!("Triggered by a {}", policy.noun()),
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A job that waits, about `dev/website`.
+    /// A queued job for `dev/website`.
     pub(in crate::pages) fn job(parameters: Parameters) -> Job {
         Job {
             id: JobId::new(),

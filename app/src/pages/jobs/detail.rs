@@ -1,4 +1,4 @@
-//! The page of one job: what it does, how far it is, what it wrote, and what can be done about it.
+//! The page of one job: details, progress, log and actions.
 
 use std::time::Duration;
 
@@ -28,10 +28,10 @@ use crate::{
     server::{self, Answer},
 };
 
-/// The last lines of a log may come after the state that ends the job.
+/// The last log lines may arrive after the job's final state.
 const AFTERMATH: Duration = Duration::from_secs(3);
 
-/// What the page is made of.
+/// The data of the page: the job, its child jobs, and the beginning of its log.
 type Parts = (Job, Vec<Job>, LogPart);
 
 async fn load(id: Option<JobId>) -> Answer<Parts> {
@@ -42,13 +42,12 @@ async fn load(id: Option<JobId>) -> Answer<Parts> {
     Ok((job, calls::job_children(id).await?, calls::job_log(id).await?))
 }
 
-/// One job.
 #[component]
 pub fn JobPage() -> impl IntoView {
     let params = use_params_map();
     let id = Memo::new(move |_| params.with(|params| params.get_str("id").and_then(|id| id.parse().ok())));
     let parts = Resource::new_blocking(move || id.get(), load);
-    // Loaded once for each job; from then on events keep it up to date.
+    // Loaded once per job; events then keep it up to date.
     view! { <Loaded resource=parts children=move |parts| view! { <Loading parts=parts/> }/> }
 }
 
@@ -64,7 +63,7 @@ fn Loading(parts: Parts) -> impl IntoView {
     let over = RwSignal::new(complete);
     let address = move || {
         let after = lines.with_untracked(|lines| lines.last().map_or(0, |line| line.line));
-        // The parts of a job are told of as jobs of their own.
+        // Child jobs have events of their own.
         let parts = if has_children { "&jobs=1" } else { "" };
         (!over.get()).then(|| format!("/events?job={id}&after={after}{parts}"))
     };
@@ -111,7 +110,7 @@ fn Loading(parts: Parts) -> impl IntoView {
     }
 }
 
-/// How it ended, or why it waits: what failed stands on top.
+/// The result, or why the job waits. Errors come first.
 #[component]
 fn Ending(job: Memo<Job>) -> impl IntoView {
     move || {
@@ -146,7 +145,7 @@ fn Ending(job: Memo<Job>) -> impl IntoView {
         let (tone, title, text) = match (status, error, outcome) {
             (Status::Errored, Some(error), _) => (Tone::Bad, "Failed. ", error),
             (Status::Waiting | Status::Running, Some(error), _) => {
-                (Tone::Warn, "The last attempt failed, and it is tried again. ", error)
+                (Tone::Warn, "The last attempt failed and will be retried. ", error)
             }
             (Status::Done, _, Some(outcome)) => (Tone::Ok, "", outcome),
             (_, Some(error), _) => (Tone::Neutral, "", error),
@@ -157,7 +156,7 @@ fn Ending(job: Memo<Job>) -> impl IntoView {
     }
 }
 
-/// Stop, or do it once more.
+/// Cancel or retry.
 #[component]
 fn Actions(job: Memo<Job>) -> impl IntoView {
     let id = job.with_untracked(|job| job.id);

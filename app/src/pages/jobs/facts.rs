@@ -1,4 +1,4 @@
-//! What is known of a job: its plan against what is done, and where it comes from.
+//! The details of a job: progress against its plan, and origin.
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
@@ -17,7 +17,7 @@ use crate::{
     paths,
 };
 
-/// Tags and bytes: done, of what there is to do, and how fast.
+/// Tags and bytes: completed, total, and speed.
 #[component]
 pub(super) fn JobProgress(job: Memo<Job>, pace: Memo<Pace>) -> impl IntoView {
     let progress = Memo::new(move |_| job.with(|job| job.progress));
@@ -67,10 +67,10 @@ pub(super) fn JobProgress(job: Memo<Job>, pace: Memo<Pace>) -> impl IntoView {
     }
 }
 
-/// Where a job comes from and what became of it.
+/// The origin and result of a job.
 #[component]
 pub(super) fn JobFacts(job: Memo<Job>) -> impl IntoView {
-    // What never changes is read once.
+    // Values that never change are read once.
     let fixed = job.get_untracked();
     let repository = fixed.repository_name.as_ref().and_then(|name| named(name.as_ref())).map(str::to_owned);
     let policy = repository.clone().zip(fixed.policy).map(|(name, id)| policy(&name, id, &fixed));
@@ -97,7 +97,7 @@ pub(super) fn JobFacts(job: Memo<Job>) -> impl IntoView {
                 {policy.map(|(noun, href)| view! { <Fact name="Policy"><A href=href>{noun}</A></Fact> })}
                 {fixed.parent.map(|id| view! { <Fact name="Part of">{related(id)}</Fact> })}
                 {fixed.retry_of.map(|id| view! { <Fact name="Retry of">{related(id)}</Fact> })}
-                <Fact name="Asked for"><RelativeTime at=fixed.created_at/></Fact>
+                <Fact name="Queued"><RelativeTime at=fixed.created_at/></Fact>
                 <Fact name="Started">{started}</Fact>
                 {due}
                 <Fact name="Took"><Took job=job/></Fact>
@@ -109,7 +109,7 @@ pub(super) fn JobFacts(job: Memo<Job>) -> impl IntoView {
     }
 }
 
-/// What the policy behind a job is called, and where it is listed.
+/// The name of the kind of policy behind a job, and the address where it is listed.
 fn policy(repository: &str, id: PolicyId, job: &Job) -> (&'static str, String) {
     match job.parameters.concerns().policy.map(|(_, kind)| kind) {
         Some(PolicyKind::PushMirror) => ("Push mirror", paths::mirror(repository, id)),
@@ -118,7 +118,7 @@ fn policy(repository: &str, id: PolicyId, job: &Job) -> (&'static str, String) {
     }
 }
 
-/// The end of an identifier, which tells those of one minute apart.
+/// The end of an identifier, which differs even between jobs of the same minute.
 pub(super) fn short(id: impl ToString) -> String {
     let text = id.to_string();
     text.get(text.len().saturating_sub(8)..).unwrap_or(&text).to_owned()

@@ -1,4 +1,4 @@
-//! Which jobs a list shows, as its address says it.
+//! The filter of a job list, stored in its address.
 
 use leptos::prelude::*;
 use longshore_model::job::{JobAction, JobFilter, Status};
@@ -9,10 +9,10 @@ use crate::{
     server::suggest_repositories,
 };
 
-/// The word that stands for all actions but evaluations, which are many and short.
+/// The word for all actions except evaluations, which are many and short.
 const TRANSFERS: &str = "transfers";
 
-/// What the address asks for. Words that mean nothing filter nothing.
+/// The filter in the address. Unknown words are ignored.
 pub(super) fn filter(query: &ListQuery) -> JobFilter {
     let (action, status) = (query.get("action"), query.get("status"));
     JobFilter {
@@ -28,13 +28,13 @@ pub(super) fn filter(query: &ListQuery) -> JobFilter {
 /// The search and the filters above the list.
 #[component]
 pub(super) fn JobFilters(
-    /// What the address says.
+    /// The list state in the address.
     query: Memo<ListQuery>,
 ) -> impl IntoView {
     let word = move |name: &'static str| {
         Signal::derive(move || query.with(|query| query.get(name).unwrap_or_default()))
     };
-    let actions = [(TRANSFERS, "All but evaluations")]
+    let actions = [(TRANSFERS, "Transfers and maintenance")]
         .into_iter()
         .chain(JobAction::ALL.iter().map(|action| (action.as_str(), action.label())))
         .map(|(word, label)| Choice::new(word, label))
@@ -58,10 +58,10 @@ pub(super) fn JobFilters(
     }
 }
 
-/// The names that the search suggests, once somebody writes there.
+/// Suggestions for the search, loaded once the user types.
 #[component]
 fn RepositoryNames(
-    /// What is written there.
+    /// The text in the search field.
     sought: RwSignal<Option<String>>,
 ) -> impl IntoView {
     let names = in_browser(move || {
@@ -83,7 +83,7 @@ mod tests {
     use super::{super::describe::tests::job, *};
 
     #[test]
-    fn the_address_says_which_jobs_are_listed() {
+    fn the_address_selects_the_jobs_listed() {
         let asked =
             ListQuery::of(&[("action", "poll_mirror"), ("status", "errored"), ("q", " dev/website ")]);
         let filter = filter(&asked);
@@ -93,13 +93,13 @@ mod tests {
     }
 
     #[test]
-    fn what_means_nothing_filters_nothing() {
+    fn unknown_words_filter_nothing() {
         assert_eq!(filter(&ListQuery::of(&[("action", "dance"), ("q", "Not A Name")])), JobFilter::default());
         assert!(filter(&ListQuery::of(&[("action", TRANSFERS)])).without_evaluations);
     }
 
     #[test]
-    fn only_what_the_filter_asks_for_arrives() {
+    fn only_jobs_that_match_the_filter_arrive() {
         let job = job(Parameters::PollAll);
         let filter = JobFilter { action: Some(job.action), status: Some(job.status), ..JobFilter::default() };
         assert!(filter.passes(&job));

@@ -17,7 +17,7 @@ use crate::{
     live::{News, follow},
 };
 
-/// Jobs: what runs, what ran, and what went wrong.
+/// Jobs: queued, running and finished.
 #[component]
 pub fn Jobs() -> impl IntoView {
     let query = use_list_query();
@@ -26,7 +26,7 @@ pub fn Jobs() -> impl IntoView {
         |query: ListQuery| async move { calls::jobs(filter(&query), query.page()).await },
     );
     let moving = Moving::new();
-    // Another list: what arrived for the former one does not belong here.
+    // The filter changed: jobs that arrived for the previous list do not belong here.
     Effect::new(move |before: Option<()>| {
         query.track();
         if before.is_some() {
@@ -50,13 +50,13 @@ pub fn Jobs() -> impl IntoView {
             actions=move || view! { <RetryFailed query=query on_done=move || page.refetch()/> }
         >
             <JobFilters query=query/>
-            // What is empty fills by itself.
+            // An empty list fills by itself.
             <Loaded resource=page children=move |page| view! { <List page=page moving=moving query=query/> }/>
         </ListPage>
     }
 }
 
-/// Tries all that failed again, of what the list shows; not offered where it shows none of them.
+/// Retries all failed jobs that match the list's filter; hidden if the filter excludes failed jobs.
 #[component]
 fn RetryFailed(query: Memo<ListQuery>, #[prop(into)] on_done: Callback<()>) -> impl IntoView {
     let done = RwSignal::new(0);
@@ -77,7 +77,7 @@ fn RetryFailed(query: Memo<ListQuery>, #[prop(into)] on_done: Callback<()>) -> i
     };
     view! {
         <Show when=move || wanted().status.is_none_or(|status| status == job::Status::Errored)>
-            // Made anew with each success, which closes the question.
+            // Recreated after each success, which closes the confirmation.
             {move || {
                 done.track();
                 view! {
@@ -97,7 +97,7 @@ fn RetryFailed(query: Memo<ListQuery>, #[prop(into)] on_done: Callback<()>) -> i
     }
 }
 
-/// What became of it, in sentences.
+/// The result, in sentences.
 fn told(outcome: job::RetriedJobs) -> String {
     let retried = match outcome.retried {
         0 => "No job was retried".to_owned(),
@@ -134,7 +134,7 @@ fn List(page: Page<job::Job>, moving: Moving, query: Memo<ListQuery>) -> impl In
             })),
             true => Either::Right(Either::Right(view! {
                 <EmptyState title="There are no jobs yet">
-                    <p>"A push to a repository with policies starts one, and so does a mirror. They appear here by themselves."</p>
+                    <p>"A push to a repository with policies starts one, and so does a mirror. They appear here automatically."</p>
                 </EmptyState>
             })),
         }}

@@ -1,4 +1,4 @@
-//! The log of a job, which follows while it is written.
+//! The log of a job, updated as it is written.
 
 use leptos::{html, prelude::*};
 use longshore_model::{
@@ -6,10 +6,10 @@ use longshore_model::{
     job::{Level, LogLine},
 };
 
-/// Closer to the end than this, in pixels, one reads the end.
+/// A reader is at the end if at most this many pixels are left.
 const NEAR: i32 = 24;
 
-/// Adds lines to those that are there; a line that is known is not added twice.
+/// Appends lines, skipping those already known.
 pub(super) fn append(lines: RwSignal<Vec<LogLine>>, more: Vec<LogLine>) {
     lines.update(|lines| {
         let last = lines.last().map_or(0, |line| line.line);
@@ -17,15 +17,13 @@ pub(super) fn append(lines: RwSignal<Vec<LogLine>>, more: Vec<LogLine>) {
     });
 }
 
-/// A job's log. Who reads its end stays at its end. A long one comes in parts; a page without script shows the first
-/// and links to the whole.
+/// A job's log. It keeps scrolling for a reader at its end. A long log is loaded in parts; without script, the page
+/// shows the first part and links to the whole log.
 #[component]
 pub(super) fn Log(
-    /// Whose it is.
     job: JobId,
-    /// The lines.
     lines: RwSignal<Vec<LogLine>>,
-    /// How many lines there were when the page was loaded.
+    /// The number of lines when the page was loaded.
     whole: u64,
 ) -> impl IntoView {
     let missing = Memo::new(move |_| lines.with(|lines| whole.saturating_sub(lines.len() as u64)));
@@ -53,7 +51,7 @@ pub(super) fn Log(
         }
     };
     view! {
-        <Show when=move || lines.with(|lines| !lines.is_empty()) fallback=|| view! { <p class="muted">"Nothing was written yet."</p> }>
+        <Show when=move || lines.with(|lines| !lines.is_empty()) fallback=|| view! { <p class="muted">"No log entries yet."</p> }>
             <div class="log" role="log" aria-label="Log" tabindex="0" node_ref=list on:scroll=scrolled><ol>
                 <For each=move || lines.get() key=|line| line.line let(line)>
                     <Line line=line/>
@@ -64,7 +62,7 @@ pub(super) fn Log(
     }
 }
 
-/// That a page does not hold all of a log.
+/// Says that the page does not hold the whole log.
 fn missing_lines(count: u64) -> Option<String> {
     match count {
         0 => None,
@@ -102,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_told_twice_is_shown_once() {
+    fn a_line_received_twice_is_shown_once() {
         Owner::new().with(|| {
             let lines = RwSignal::new(vec![line(1), line(2)]);
             append(lines, vec![line(2), line(3)]);

@@ -1,4 +1,4 @@
-//! Jobs: the list that moves by itself, and the page of one with its log.
+//! Jobs: the live list, and the page of one job with its log.
 
 mod calls;
 mod describe;

@@ -1,4 +1,4 @@
-//! Jobs that move while one looks at them: what a page has loaded, and what events made of it since.
+//! Live jobs: the loaded ones, and the changes that events have brought since.
 
 use std::collections::HashMap;
 
@@ -7,14 +7,14 @@ use longshore_model::{JobId, job::Job};
 
 use super::progress::Pace;
 
-/// A page that is open for days does not collect more jobs than this.
+/// The maximum number of new jobs on a page, which may stay open for days.
 const MOST_ARRIVED: usize = 200;
 
-/// What events told about jobs. Cheap to copy.
+/// The job changes received by events. Cheap to copy.
 #[derive(Clone, Copy)]
 pub(super) struct Moving {
     changed: RwSignal<HashMap<JobId, (Job, Pace)>>,
-    /// Those that no list had, newest first.
+    /// New jobs, newest first.
     arrived: RwSignal<Vec<JobId>>,
 }
 
@@ -23,7 +23,7 @@ impl Moving {
         Self { changed: RwSignal::default(), arrived: RwSignal::default() }
     }
 
-    /// Takes in what an event told. `wanted` says whether a job that is new here belongs on the page.
+    /// Applies an event. `wanted` says whether a job that is new here belongs on the page.
     pub(super) fn take(self, job: Job, wanted: impl FnOnce(&Job) -> bool) {
         let id = job.id;
         let known = self.changed.with_untracked(|changed| changed.contains_key(&id));
@@ -39,13 +39,13 @@ impl Moving {
         });
     }
 
-    /// Forgets what was told: the page was loaded again. What has just been told stays.
+    /// Forgets all changes, after the page was loaded again.
     pub(super) fn reset(self) {
         self.arrived.update(Vec::clear);
         self.changed.update(HashMap::clear);
     }
 
-    /// A job as it is now.
+    /// The latest state of a job.
     pub(super) fn now(self, loaded: Job) -> Memo<Job> {
         Memo::new(move |_| {
             self.changed.with(|changed| match changed.get(&loaded.id) {
@@ -55,14 +55,14 @@ impl Moving {
         })
     }
 
-    /// How fast a job is.
+    /// The speed of a job.
     pub(super) fn pace(self, id: JobId) -> Memo<Pace> {
         Memo::new(move |_| {
             self.changed.with(|changed| changed.get(&id).map(|(_, pace)| *pace).unwrap_or_default())
         })
     }
 
-    /// The loaded jobs, and before them those that arrived since.
+    /// The loaded jobs, preceded by those that arrived since.
     pub(super) fn with_arrived(self, loaded: Vec<Job>) -> Memo<Vec<Job>> {
         Memo::new(move |_| {
             let arrived = self.arrived.get();
@@ -86,7 +86,7 @@ mod tests {
     use super::{super::describe::tests::job, *};
 
     #[test]
-    fn a_later_state_replaces_an_earlier_one_and_never_the_other_way_round() {
+    fn an_older_state_never_replaces_a_newer_one() {
         Owner::new().with(|| {
             let moving = Moving::new();
             let mut loaded = job(Parameters::PollAll);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_arrives_stands_before_what_was_loaded_and_only_once() {
+    fn new_jobs_are_listed_once_and_before_the_loaded_ones() {
         Owner::new().with(|| {
             let moving = Moving::new();
             let (old, new) = (job(Parameters::PollAll), job(Parameters::PollAll));

@@ -1,4 +1,4 @@
-//! How far a job is, and how fast, as numbers that were measured and none that were guessed.
+//! The progress and speed of a job. All figures are measured, none estimated from less.
 
 use jiff::{SignedDuration, Timestamp};
 use leptos::prelude::*;
@@ -9,10 +9,10 @@ use crate::{
     components::{ProgressBar, size},
 };
 
-/// A rate is measured over at least this time, so that one fast blob does not promise a fast end.
+/// The minimum time over which a rate is measured, so that one fast blob does not promise an early end.
 const MEASURED_OVER: SignedDuration = SignedDuration::from_secs(2);
 
-/// What is known of a job's speed: two states of it, some time apart.
+/// The measurements of a job's speed: two states, some time apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pace {
     first: Option<(Timestamp, u64)>,
@@ -20,13 +20,13 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Takes a state of the job into account.
+    /// Adds a state of the job.
     #[must_use]
     pub(super) fn after(self, job: &Job) -> Self {
         let state = (job.updated_at, job.progress.bytes_done);
         match self {
             _ if job.status != Status::Running => Self::default(),
-            // A new attempt begins anew.
+            // A new attempt starts from zero.
             Self { last: Some((_, bytes)), .. } if state.1 < bytes => {
                 Self { first: Some(state), last: Some(state) }
             }
@@ -35,7 +35,7 @@ impl Pace {
         }
     }
 
-    /// Bytes a second, once there was enough to measure.
+    /// Bytes per second; `None` until there is enough to measure.
     fn rate(self) -> Option<u64> {
         let ((begin, before), (end, after)) = self.first.zip(self.last)?;
         let time = end.duration_since(begin);
@@ -43,7 +43,7 @@ impl Pace {
         Some((after - before).saturating_mul(1000) / milliseconds).filter(|rate| *rate > 0)
     }
 
-    /// "12.0 MB/s, about 40 s left", as far as that is known.
+    /// "12.0 MB/s, about 40 s left", as far as known.
     pub(super) fn describe(self, progress: &Progress) -> Option<String> {
         let rate = self.rate()?;
         let left = progress.bytes_total.saturating_sub(progress.bytes_done);
@@ -54,7 +54,7 @@ impl Pace {
     }
 }
 
-/// A length of time in its two largest units: `2.1 s`, `1 min 5 s`, `3 h 20 min`.
+/// A duration in its two largest units: `2.1 s`, `1 min 5 s`, `3 h 20 min`.
 pub(super) fn duration(length: SignedDuration) -> String {
     let seconds = length.as_secs().max(0);
     match seconds {
@@ -72,7 +72,7 @@ pub(super) fn duration(length: SignedDuration) -> String {
     }
 }
 
-/// A length of time that is only about right.
+/// A rounded duration.
 fn rough(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{} s", seconds.max(1)),
@@ -83,17 +83,13 @@ fn rough(seconds: u64) -> String {
 
 /// How long a job took, or has taken so far.
 #[component]
-pub(super) fn Took(
-    /// The job.
-    #[prop(into)]
-    job: Signal<Job>,
-) -> impl IntoView {
+pub(super) fn Took(#[prop(into)] job: Signal<Job>) -> impl IntoView {
     let now = use_now();
     move || {
         job.with(|job| match (job.started_at, job.finished_at) {
             (Some(start), Some(end)) => duration(end.duration_since(start)),
             (Some(start), None) => {
-                // Tenths would stand still between two ticks of the clock.
+                // Tenths would not change between two ticks of the clock.
                 let seconds = now.get().duration_since(start).as_secs().max(0);
                 duration(SignedDuration::from_secs(seconds)).replace(".0 s", " s")
             }
@@ -102,13 +98,9 @@ pub(super) fn Took(
     }
 }
 
-/// How far a job is, small enough for a table.
+/// The progress of a job, small enough for a table.
 #[component]
-pub(super) fn RowProgress(
-    /// The job.
-    #[prop(into)]
-    job: Signal<Job>,
-) -> impl IntoView {
+pub(super) fn RowProgress(#[prop(into)] job: Signal<Job>) -> impl IntoView {
     let words = move || job.with(summary);
     let running = Memo::new(move |_| job.with(|job| job.status == Status::Running));
     let measure = Memo::new(move |_| job.with(|job| measure(&job.progress)));
@@ -124,7 +116,7 @@ pub(super) fn RowProgress(
     }
 }
 
-/// What the one bar of a row shows: bytes where their number is known, else tags.
+/// The value of the row's single bar: bytes if the total is known, otherwise tags.
 fn measure(progress: &Progress) -> (u64, Option<u64>) {
     match (progress.bytes_total, progress.tags_total) {
         (0, 0) => (0, None),
@@ -133,7 +125,7 @@ fn measure(progress: &Progress) -> (u64, Option<u64>) {
     }
 }
 
-/// What was done of what there was to do: "3 of 41 tags, 12.0 MB".
+/// Completed of total: "3 of 41 tags, 12.0 MB".
 fn summary(job: &Job) -> String {
     let Progress { tags_done, tags_total, bytes_done, bytes_total } = job.progress;
     let running = job.status == Status::Running;
@@ -168,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_told_only_when_it_was_measured() {
+    fn a_rate_is_shown_only_once_it_was_measured() {
         let begun = Pace::default().after(&at(10, 1_000_000));
         assert_eq!(begun.describe(&at(10, 1_000_000).progress), None);
         assert_eq!(begun.after(&at(11, 2_000_000)).rate(), None);
@@ -178,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_of_time_are_told_in_two_units() {
+    fn durations_are_shown_in_two_units() {
         let told = |milliseconds| duration(SignedDuration::from_millis(milliseconds));
         assert_eq!(told(0), "under 0.1 s");
         assert_eq!(told(2_140), "2.1 s");
@@ -188,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_says_what_was_done_of_what_there_was() {
+    fn a_row_shows_how_much_of_the_total_is_done() {
         let mut job = at(0, 12_000_000);
         job.progress = Progress { tags_done: 3, tags_total: 41, bytes_done: 12_000_000, bytes_total: 0 };
         assert_eq!(summary(&job), "3 of 41 tags, 12.0 MB");

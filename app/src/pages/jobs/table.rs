@@ -1,4 +1,4 @@
-//! Jobs in rows, each of which moves by itself.
+//! A table of jobs that update live.
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
@@ -19,10 +19,10 @@ use crate::{
 /// The jobs of a list.
 #[component]
 pub(super) fn JobTable(
-    /// The jobs, as they were loaded.
+    /// The jobs as loaded.
     #[prop(into)]
     jobs: Signal<Vec<Job>>,
-    /// What became of them.
+    /// Their changes since.
     moving: Moving,
 ) -> impl IntoView {
     view! {
@@ -76,13 +76,9 @@ fn Row(job: Job, moving: Moving) -> impl IntoView {
     }
 }
 
-/// Where a job stands.
+/// The status of a job.
 #[component]
-pub(super) fn StatusBadge(
-    /// The job.
-    #[prop(into)]
-    job: Signal<Job>,
-) -> impl IntoView {
+pub(super) fn StatusBadge(#[prop(into)] job: Signal<Job>) -> impl IntoView {
     let status = Memo::new(move |_| job.with(|job| job.status));
     let again = move || job.with(|job| job.status == Status::Waiting && job.attempt > 0);
     let is_held = Memo::new(move |_| job.with(|job| held(job).is_some()));

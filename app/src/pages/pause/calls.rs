@@ -1,4 +1,4 @@
-//! What the page of a pause asks of the server.
+//! Server functions for the page of a pause.
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
@@ -10,18 +10,18 @@ use crate::server::Answer;
 #[cfg(feature = "ssr")]
 use crate::server::{asked, repository};
 
-/// What is paused or may be, and what waits for it.
+/// The state of something that can be paused.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct PauseState {
-    /// What it is, as the subject of a sentence.
+    /// Its name, as the subject of a sentence.
     pub(super) subject: String,
-    /// What waits; none while it is not paused.
+    /// The held jobs; `None` while it is not paused.
     pub(super) queue: Option<PauseQueue>,
-    /// What each policy would do, were all of it run.
+    /// What each policy would do if all held jobs ran.
     pub(super) plan: PausePlan,
 }
 
-/// How something that can be paused stands.
+/// The state of something that can be paused.
 #[server(input = Json)]
 pub(super) async fn look_at_pause(scope: PauseScope, page: PageRequest) -> Answer<PauseState> {
     let (admin, actor) = asked()?;

@@ -1,4 +1,4 @@
-//! The three ways to resume, each with what exactly it does.
+//! The three ways to resume, each with its exact consequences.
 
 use leptos::{either::Either, prelude::*};
 use longshore_model::{PauseScope, Queued, pause::Held};
@@ -8,14 +8,11 @@ use crate::{
     server::ResumeFlows,
 };
 
-/// Three buttons; one where nothing waits. Each is a plain form.
+/// Three buttons, or one if no job is held. Each is a plain form.
 #[component]
 pub(super) fn ResumeChoices(
-    /// What is resumed.
     scope: PauseScope,
-    /// What it holds.
     held: Held,
-    /// Resumes it.
     resume: ServerAction<ResumeFlows>,
 ) -> impl IntoView {
     let problem = problem_of(*resume);
@@ -86,19 +83,17 @@ fn button(queued: Queued) -> (&'static str, ButtonKind) {
     }
 }
 
-/// What is there for those who drop what waits.
+/// What remains possible after the held jobs are dropped.
 const AFTER_DROPPING: &str =
-    "Tags stay; one that is pushed again goes its way, and pull mirrors poll again when their time comes.";
+    "Tags stay; a tag that is pushed again is processed normally, and pull mirrors poll again on schedule.";
 
-/// What a press does, and to how much.
+/// What a button does, and to how many jobs.
 fn consequence(queued: Queued, held: Held) -> String {
     let older = held.total.saturating_sub(held.newest);
     match (queued, held.total, older) {
         (Queued::Run, 1, _) => "The job that waits runs.".to_owned(),
         (Queued::Run, total, _) => format!("All {total} jobs run, oldest first."),
-        (Queued::Newest, _, 0) => {
-            "The same as running all: of no tag is there an older change to leave out.".to_owned()
-        }
+        (Queued::Newest, _, 0) => "The same as running all: no tag has an older change to skip.".to_owned(),
         (Queued::Newest, ..) => {
             let dropped = match older {
                 1 => "1 older job is".to_owned(),
@@ -127,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn semantics_29_each_choice_says_what_it_does_and_to_how_much() {
+    fn semantics_29_each_choice_says_what_it_does_and_to_how_many_jobs() {
         let held = Held { total: 12, newest: 8 };
         assert_eq!(consequence(Queued::Run, held), "All 12 jobs run, oldest first.");
         assert!(consequence(Queued::Newest, held).starts_with("8 jobs run"));

@@ -1,4 +1,5 @@
-//! The page of something that is paused or may be: what waits, and what shall become of it.
+//! The page that pauses and resumes the system, a namespace or a remote: held jobs, their plan, and the choice to
+//! resume.
 
 mod calls;
 mod choices;
@@ -29,15 +30,15 @@ use choices::ResumeChoices;
 use plan::{Asked, Plan};
 use queue::Queue;
 
-/// The page, for everything.
+/// The page for the system.
 pub(super) const OF_THE_SYSTEM: Route = Route::new("/pauses/system", || PausePage().into_any());
-/// The page, for the repositories of a namespace.
+/// The page for a namespace.
 pub(super) const OF_A_NAMESPACE: Route =
     Route::new("/pauses/namespaces/:namespace", || PausePage().into_any());
-/// The page, for what uses a remote.
+/// The page for a remote.
 pub(super) const OF_A_REMOTE: Route = Route::new("/pauses/remotes/:id", || PausePage().into_any());
 
-/// What the address is about; none where it names nothing that can be paused.
+/// The scope in the address; `None` if it names nothing that can be paused.
 fn scope_in_address() -> Memo<Option<PauseScope>> {
     let params = use_params_map();
     Memo::new(move |_| {
@@ -54,7 +55,7 @@ async fn load(scope: Option<PauseScope>, query: ListQuery) -> Answer<PauseState>
     look_at_pause(scope.ok_or_else(nothing)?, query.page()).await
 }
 
-/// How it stands, what waits, and the buttons that pause and resume it.
+/// The current state, the held jobs, and the buttons that pause and resume.
 #[component]
 pub fn PausePage() -> impl IntoView {
     let (scope, query, pauses) = (scope_in_address(), use_list_query(), use_pauses());
@@ -73,7 +74,7 @@ pub fn PausePage() -> impl IntoView {
             pauses.changed();
         }
     });
-    // Others come and go without anything to see here.
+    // Other jobs have no effect on this page.
     let matters = |event: &Event| match event {
         Event::Pauses => true,
         Event::Job { job } => job.held_by.is_some() || job.status == Status::Canceled,
@@ -97,7 +98,7 @@ pub fn PausePage() -> impl IntoView {
     }
 }
 
-/// It is paused.
+/// Shown while paused.
 #[component]
 fn Paused(
     state: PauseState,
@@ -130,24 +131,22 @@ fn Paused(
     }
 }
 
-/// What a pause means for what it covers.
+/// What a pause stops.
 fn standing(scope: &PauseScope) -> &'static str {
     match scope {
         PauseScope::System => {
-            "Policies and mirrors stand still, and so does what people send to other registries by hand; pushes, \
-             pulls and what people promote by hand go on."
+            "Policies, mirrors and manual pushes to other registries are stopped; pushes, pulls and manual promotions \
+             continue."
         }
         PauseScope::Namespace(_) => {
-            "The policies and mirrors of its repositories stand still, and so does what people send from them to \
-             other registries by hand; pushes, pulls and what people promote by hand go on."
+            "The policies and mirrors of its repositories and manual pushes from them to other registries are \
+             stopped; pushes, pulls and manual promotions continue."
         }
-        PauseScope::Remote(_) => {
-            "Mirrors that use it stand still, and so does what people send there by hand; promotions go on."
-        }
+        PauseScope::Remote(_) => "Mirrors that use it and manual pushes to it wait; promotions continue.",
     }
 }
 
-/// It is not paused.
+/// Shown while not paused.
 #[component]
 fn Flowing(
     state: PauseState,
@@ -162,7 +161,7 @@ fn Flowing(
         _ => None,
     };
     let flowing = match scope {
-        PauseScope::System => "Policies and mirrors act as they should.".to_owned(),
+        PauseScope::System => "Policies and mirrors are active.".to_owned(),
         _ => format!("{} is not paused by itself.", capitalised(&state.subject)),
     };
     let label = match scope {
@@ -185,33 +184,33 @@ fn Flowing(
     }
 }
 
-/// What pausing would mean.
+/// What pausing would stop.
 fn foretold(scope: &PauseScope) -> &'static str {
     match scope {
         PauseScope::System => {
-            "Pausing stops all policies and mirrors at once, in the middle of a transfer too. What they have \
-             to do waits until somebody resumes and decides what becomes of it. Pushes and pulls go on."
+            "Pausing stops all policies and mirrors at once, even in the middle of a transfer. Their jobs wait \
+             until someone resumes and decides what to do with them. Pushes and pulls continue."
         }
         PauseScope::Namespace(_) => {
-            "Pausing stops the policies and mirrors of its repositories at once, in the middle of a transfer \
-             too. What they have to do waits until somebody resumes and decides what becomes of it. Pushes and \
-             pulls go on."
+            "Pausing stops the policies and mirrors of its repositories at once, even in the middle of a \
+             transfer. Their jobs wait until someone resumes and decides what to do with them. Pushes and \
+             pulls continue."
         }
         PauseScope::Remote(_) => {
-            "Pausing stops the mirrors that use it at once, in the middle of a transfer too. What would go \
-             there or come from there waits until somebody resumes and decides what becomes of it."
+            "Pausing stops the mirrors that use it at once, even in the middle of a transfer. Transfers to and \
+             from it wait until someone resumes and decides what to do with them."
         }
     }
 }
 
-/// What became of the queue.
+/// What happened to the held jobs.
 fn became(resumed: Resumed) -> String {
     let count = |jobs: u64, one: &str, many: &str| match jobs {
         1 => format!("1 job {one}"),
         jobs => format!("{jobs} jobs {many}"),
     };
     let parts: Vec<String> = [
-        (resumed.freed, count(resumed.freed, "goes on", "go on")),
+        (resumed.freed, count(resumed.freed, "continues", "continue")),
         (resumed.dropped, count(resumed.dropped, "was dropped", "were dropped")),
         (
             resumed.still_held,
@@ -233,9 +232,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_became_of_the_queue_is_told_in_words() {
+    fn the_result_of_resuming_is_described_in_words() {
         assert_eq!(became(Resumed::default()), "Resumed. Nothing had been waiting.");
         let resumed = Resumed { freed: 1, dropped: 2, still_held: 0 };
-        assert_eq!(became(resumed), "Resumed: 1 job goes on, 2 jobs were dropped.");
+        assert_eq!(became(resumed), "Resumed: 1 job continues, 2 jobs were dropped.");
     }
 }

@@ -1,4 +1,4 @@
-//! What each policy and mirror would do, were all that waits run.
+//! What each policy and mirror would do if all held jobs ran.
 
 use std::collections::HashMap;
 
@@ -17,20 +17,17 @@ use crate::{
     server::Answer,
 };
 
-/// So many tags of a pull mirror are named; the others are counted.
+/// The number of tags named for a pull mirror; further ones are counted.
 const NAMED: usize = 10;
 
-/// What other registries have answered, for as long as one stays on the page: it is loaded anew whenever something
-/// is held or goes on.
+/// The answers of other registries, kept while the user stays on the page, which reloads whenever a job is held or
+/// resumed.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Asked(RwSignal<HashMap<PolicyId, Answer<PollPlan>>>);
 
-/// A row for each policy that has something to do; nothing, where none has.
+/// A row for each policy with something to do; empty if there is none.
 #[component]
-pub(super) fn Plan(
-    /// What they would do.
-    plan: PausePlan,
-) -> impl IntoView {
+pub(super) fn Plan(plan: PausePlan) -> impl IntoView {
     let PausePlan { policies, untold } = plan;
     (!policies.is_empty()).then(|| {
         let rows = policies.into_iter().map(|plan| view! { <Row plan=plan/> }).collect_view();
@@ -74,13 +71,13 @@ fn Row(plan: PolicyPlan) -> impl IntoView {
     }
 }
 
-/// From where to where.
+/// Source and target of a policy.
 fn title(plan: &PolicyPlan) -> String {
     let PolicyPlan { repository, place, .. } = plan;
     match plan.kind {
         PolicyKind::Promotion => format!("Promote {repository} to {place}"),
-        PolicyKind::PushMirror => format!("Send {repository} to {place}"),
-        PolicyKind::PullMirror => format!("Bring {place} into {repository}"),
+        PolicyKind::PushMirror => format!("Push {repository} to {place}"),
+        PolicyKind::PullMirror => format!("Pull {place} into {repository}"),
     }
 }
 
@@ -100,7 +97,7 @@ fn more(untold: u64) -> String {
     }
 }
 
-/// What a poll would do only the other registry can tell, so it is asked when somebody wants to know.
+/// Only the other registry knows what a poll would do, so it is contacted on request.
 #[component]
 fn Poll(repository: String, mirror: PolicyId) -> impl IntoView {
     let Asked(answers) = expect_context();
@@ -138,7 +135,7 @@ fn Poll(repository: String, mirror: PolicyId) -> impl IntoView {
     }
 }
 
-/// The plan of a poll, a line for each thing that it would do.
+/// The plan of a poll, one line for each change.
 fn foretold(plan: &PollPlan) -> Vec<String> {
     let mut lines = Vec::new();
     let mut add = |tags: &[Tag], one: &str, many: &str| match tags {
@@ -190,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_29_a_poll_says_what_it_would_do_and_names_not_too_many() {
+    fn semantics_29_the_plan_of_a_poll_names_a_limited_number_of_tags() {
         let plan = PollPlan { new: tags(0..12), moved: tags(20..21), unchanged: 3, ..PollPlan::default() };
         assert_eq!(
             foretold(&plan),

@@ -1,4 +1,4 @@
-//! What waits for a pause to end.
+//! The jobs that a pause holds.
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::components::A;
@@ -9,23 +9,20 @@ use crate::{
     paths,
 };
 
-/// The jobs, oldest first.
+/// The held jobs, oldest first.
 #[component]
-pub(super) fn Queue(
-    /// One page of them.
-    jobs: Page<HeldJob>,
-) -> impl IntoView {
+pub(super) fn Queue(jobs: Page<HeldJob>) -> impl IntoView {
     let pager = view! { <ListPager page=&jobs/> };
     let rows: Vec<_> = jobs.items.into_iter().map(|held| view! { <Row held=held/> }).collect();
     match rows.is_empty() {
         true => Either::Left(view! {
-            <EmptyState title="Nothing waits">
-                <p>"What policies and mirrors have to do from now on appears here by itself."</p>
+            <EmptyState title="No jobs are waiting">
+                <p>"New jobs of policies and mirrors appear here automatically."</p>
             </EmptyState>
         }),
         false => Either::Right(view! {
-            <h2 class="queue-title">"What waits"</h2>
-            <Table label="What waits" columns=vec!["Job", "Repository", "Tag", "Action", "Waits since"]>
+            <h2 class="queue-title">"Waiting jobs"</h2>
+            <Table label="Waiting jobs" columns=vec!["Job", "Repository", "Tag", "Action", "Waits since"]>
                 {rows}
             </Table>
             {pager}

@@ -140,14 +140,14 @@ fn Standstill(paused: Vec<PauseView>) -> impl IntoView {
     view! {
         <Panel title="Pause">
             <p>
-                "Pausing stops all policies and mirrors at once, in the middle of a transfer too. What they have \
-                 to do waits until you resume and decide what becomes of it. Pushes and pulls go on."
+                "Pausing stops all policies and mirrors at once, even in the middle of a transfer. Their jobs wait \
+                 until you resume and decide what to do with them. Pushes and pulls continue."
             </p>
             <FormProblem problem=problem fields=&[]/>
             <OtherPauses known=paused/>
             {if all {
                 Either::Left(view! {
-                    <div class="actions"><ButtonLink href=queue>"See what waits, and resume"</ButtonLink></div>
+                    <div class="actions"><ButtonLink href=queue>"See waiting jobs and resume"</ButtonLink></div>
                 })
             } else {
                 Either::Right(view! {
@@ -167,8 +167,8 @@ fn Integrity(begin: Call<(), Job>) -> impl IntoView {
     view! {
         <Panel title="Integrity">
             <p>
-                "A scrub reads everything that is stored and compares it with its digest. What is damaged is \
-                 named in its log, and fetched again where a mirror can supply it. Pushes and pulls go on \
+                "A scrub reads all stored blobs and manifests and compares them with their digests. Damaged ones are \
+                 listed in its log, and fetched again if a mirror can supply them. Pushes and pulls continue \
                  meanwhile."
             </p>
             <FormProblem problem=begin.problem() fields=&[]/>
@@ -202,7 +202,7 @@ fn Garbage(rules: GarbageRules, collect: Call<bool, Job>) -> impl IntoView {
                     problem=problem
                     on_confirm=move || collect.send(false)
                 >
-                    <p>"What nothing needs any more is removed for good. Pushes and pulls go on meanwhile."</p>
+                    <p>"Unreferenced blobs and manifests are removed permanently. Pushes and pulls continue meanwhile."</p>
                 </ConfirmButton>
             </div>
         </Panel>
