@@ -1,11 +1,11 @@
-//! What policies answered when they were asked about tags, and how often each answer was given.
+//! The results of policy evaluations, and how many there were of each.
 
 use longshore_model::{message::Evaluated, tag::AnswerResult};
 
-/// What one policy made of one tag.
+/// The result of evaluating one policy for one tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// It acted on this change before (semantics 2).
+    /// The policy has already acted on this revision (semantics 2).
     ActedBefore,
     NotMatched,
     Waiting,
@@ -13,12 +13,12 @@ pub(crate) enum Answer {
     Queued,
     Superseded,
     Failed,
-    /// It stopped itself.
+    /// The policy stopped itself.
     Stopped,
 }
 
 impl Answer {
-    /// How that stands in the verdict.
+    /// The result that is stored with the verdict.
     pub(crate) fn result(self) -> AnswerResult {
         match self {
             Self::ActedBefore | Self::NotMatched | Self::Stopped => AnswerResult::NotMatched,
@@ -31,7 +31,7 @@ impl Answer {
     }
 }
 
-/// The answers that were given, counted.
+/// The results of one job's evaluations.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Answers(Vec<Answer>);
 
@@ -44,7 +44,7 @@ impl Answers {
         self.0.extend(other.0);
     }
 
-    /// For the job's page.
+    /// The number of results of each kind, as the job's outcome shows it.
     pub(crate) fn counts(&self) -> Evaluated {
         let count = |wanted| self.0.iter().filter(|answer| **answer == wanted).count() as u64;
         Evaluated {

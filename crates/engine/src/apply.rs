@@ -1,5 +1,6 @@
-//! *Save & Apply*: one policy is asked about all present tags of its repository, oldest first, so that the
-//! newest ends up holding a shared name (semantics 3). The job remembers how far it came.
+//! *Save & Apply*: evaluates one policy for all existing tags of its repository, oldest first, so that of several tags
+//! with the same target name the newest wins (semantics 3). The job stores the last revision it evaluated, and resumes
+//! there.
 
 use crate::{
     Engine,
@@ -19,10 +20,11 @@ use longshore_model::{
     message::JobMessage,
 };
 
-/// Tags that one transaction is given. It lets pushes through when its turn is over, and goes on behind them.
+/// The maximum number of tags in one transaction. A transaction ends earlier when its turn is over, so that pushes do
+/// not have to wait for it.
 const BATCH: usize = 25;
 
-/// Runs the job to its end; answers its outcome.
+/// Evaluates the policy for all tags with a revision above `after`; returns the job's outcome.
 pub(crate) async fn run(
     engine: &Engine,
     claim: &Claim,
@@ -34,7 +36,7 @@ pub(crate) async fn run(
     let Some((found, source)) = of(&mut conn, kind, policy).await? else {
         return Ok(JobMessage::PolicyGone.into());
     };
-    // A tag that changes from here on is evaluated for that change anyway.
+    // Any later change of a tag gets an evaluation of its own.
     let all = tags::all(&mut conn, source.id).await?;
     drop(conn);
     let tags: Vec<TagRecord> = all.into_iter().filter(|tag| tag.revision > after).collect();
@@ -67,7 +69,7 @@ async fn of(
     Ok(source.map(|source| (policy, source)))
 }
 
-/// One transaction's worth of tags.
+/// The tags that one transaction evaluates.
 struct Step {
     policy: PolicyId,
     kind: PolicyKind,
@@ -78,8 +80,8 @@ struct Step {
 }
 
 impl Step {
-    /// How many of the tags it asked about, and the answers. None: the policy no longer acts as it did when the job
-    /// began.
+    /// The number of tags evaluated, and the results. `None` if the policy was changed, stopped or deleted since the
+    /// job began.
     async fn take(self, engine: &Engine, claim: &Claim) -> Result<Option<(usize, Answers)>, Error> {
         let at = engine.context(claim.job.id);
         let (job, epoch) = (claim.job.id, claim.epoch);
@@ -88,9 +90,9 @@ impl Step {
             .write(
                 Priority::Normal,
                 work!(|tx| {
-                    // The policy may stop itself.
+                    // Needed in case the policy stops itself.
                     jobs::lock_endings(tx).await?;
-                    // Before what the target's namespace holds, as everybody does who locks both.
+                    // Lock order: changes of tags before the quota of the target's namespace.
                     tags::lock_changes(tx).await?;
                     jobs::fence(tx, job, epoch).await?;
                     let Some((asked, answers)) = self.ask(tx, &at).await? else { return Ok(None) };
@@ -116,7 +118,7 @@ impl Step {
                 break;
             }
             asked += 1;
-            // Read anew for each tag: the policy may have stopped itself at the one before.
+            // Read again for each tag, since the policy may have stopped itself at the previous one.
             let policy = Outgoing::get(tx, self.kind, self.policy).await?;
             let Some(policy) = policy.filter(|p| p.is_active() && p.common().rules_version == self.version)
             else {

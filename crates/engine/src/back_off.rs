@@ -1,5 +1,5 @@
-//! Leaving a remote alone that cannot be asked (semantics 39). Its gate stops all requests of this process at
-//! once; its row in the database stops all servers from taking up work for it.
+//! Backing off from a remote that is rate limited or unavailable (semantics 39). Its gate blocks all requests of this
+//! process at once; its row in the database keeps all servers from claiming jobs for it.
 
 use crate::{Engine, journal::Journal, retry, running::Stop, trouble::Trouble};
 use jiff::SignedDuration;
@@ -11,21 +11,22 @@ use parking_lot::{Mutex, MutexGuard};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
-/// The gates of remotes.
+/// The gate of each remote.
 #[derive(Debug, Default)]
 pub(crate) struct Gates(Mutex<HashMap<RemoteId, Arc<Guarded>>>);
 
-/// One remote's gate, and the wait that this server knows of.
+/// The gate of a remote, and the back-off that this server knows of.
 #[derive(Debug, Default)]
 pub(crate) struct Guarded {
     pub(crate) gate: Gate,
     known: AsyncMutex<Option<Known>>,
 }
 
-/// A wait as it stands in the database. The next answer ends it, and no other that was begun since.
+/// A back-off that is stored in the database. The next answer of the remote ends this back-off, but not a later one.
 #[derive(Debug)]
 struct Known {
-    /// The closure of the gate here that it was written down for; none: another server's, or an earlier start's.
+    /// The closure of this server's gate that caused it; `None` if another server stored it, or this one before its
+    /// restart.
     closure: Option<u64>,
     back_off: BackOff,
 }
@@ -35,7 +36,7 @@ impl Gates {
         self.lock().entry(remote).or_default().clone()
     }
 
-    /// The remotes from which something is awaited that does not come.
+    /// The remotes that have kept a request waiting for at least `longer_than`.
     pub(crate) fn silent(&self, longer_than: Duration) -> Vec<RemoteId> {
         let kept = self.lock();
         let silent = kept.iter().filter(|(_, guarded)| guarded.gate.silence() >= longer_than);
@@ -48,8 +49,8 @@ impl Gates {
 }
 
 impl Engine {
-    /// Before a job begins: whether its remote may be asked. It may have been closed since the job was handed
-    /// out; where it may be asked again, its gate opens.
+    /// Checks, before a job starts, that its remote accepts requests: a back-off may have begun since the job was
+    /// claimed. Opens the gate if the back-off is over.
     pub(crate) async fn may_ask(&self, claim: &Claim) -> Result<Option<Stop>, Trouble> {
         let Some(remote) = claim.remote else { return Ok(None) };
         let guarded = self.gates().of(remote);
@@ -75,7 +76,7 @@ impl Engine {
         Ok(None)
     }
 
-    /// Why and until when the remote of a job that fared badly is left alone, if it is.
+    /// The back-off of a failed job's remote, if its gate is closed.
     pub(crate) async fn remote_waits(&self, claim: &Claim) -> Option<BackOff> {
         let remote = claim.remote?;
         let guarded = self.gates().of(remote);
@@ -85,8 +86,7 @@ impl Engine {
         }
     }
 
-    /// Follows the remote of a running job: writes down that it is to be left alone, which may end the job, and
-    /// that it has answered again.
+    /// Watches the remote of a running job. Stores when its back-off begins and ends; returns if that stops the job.
     pub(crate) async fn heed_remote(&self, claim: &Claim) -> Stop {
         let Some(remote) = claim.remote else { return std::future::pending().await };
         let guarded = self.gates().of(remote);
@@ -96,8 +96,8 @@ impl Engine {
             match standing {
                 Standing::Closed(closure) => {
                     let back_off = self.leave_alone(remote, &guarded, closure).await;
-                    // Behind a limit, what has begun may come to its end; a registry that is not there
-                    // answers nothing more.
+                    // With a rate limit, requests in progress may still finish; an unavailable registry answers
+                    // none of them.
                     if closure.reason != WaitReason::RateLimited {
                         return Stop::RemoteWaits(back_off);
                     }
@@ -111,8 +111,7 @@ impl Engine {
         }
     }
 
-    /// Writes down that a remote is left alone, once for each time that its gate closes. The gate stays closed
-    /// for as long.
+    /// Stores a back-off, once for each closure of the gate, and keeps the gate closed until it ends.
     async fn leave_alone(&self, remote: RemoteId, guarded: &Guarded, closure: Closure) -> BackOff {
         let mut known = guarded.known.lock().await;
         if let Some(Known { closure: Some(number), back_off }) = &*known
@@ -129,7 +128,7 @@ impl Engine {
         let write = self.db().write(
             Priority::Normal,
             work!(|tx| {
-                // The job that met it says more of it, unless it is stopped before it can.
+                // The job that failed stores a more detailed error, unless it is stopped first.
                 remotes::record_left_alone(tx, remote, error).await?;
                 back_offs::close(tx, remote, reason, asked.is_some(), progressed, delay, now).await
             }),
@@ -149,8 +148,7 @@ impl Engine {
         back_off
     }
 
-    /// Writes down that a remote has answered after it was left alone. Most were not, and a write for each job
-    /// would be one too many.
+    /// Stores that a remote answers again after a back-off. Writes nothing if there was none.
     async fn note_answer(&self, remote: RemoteId, guarded: &Guarded) {
         let mut known = guarded.known.lock().await;
         let Some(waited) = known.as_ref().map(|known| known.back_off.until) else { return };
@@ -163,12 +161,12 @@ impl Engine {
         }
     }
 
-    /// Writes down how a remote fared with a job that asked it, for the page of the remote.
+    /// Stores the outcome of a job's contact with its remote, for the page of the remote.
     pub(crate) async fn note_contact(&self, journal: &Journal, trouble: Option<&Trouble>) {
         let Some(remote) = journal.asked() else { return };
         let error = match trouble {
             None => None,
-            // Who was not asked has not failed, and neither has who answered something that is of no use here.
+            // A remote that received no request has not failed, and neither has one that answered.
             Some(trouble) if trouble.is_waiting() => return,
             Some(Trouble::Remote(error)) => Some(error.to_string()),
             Some(_) => return,

@@ -1,4 +1,4 @@
-//! How jobs end: well, in trouble, or stopped; and what policies and verdicts show of it, in the same
+//! Ends jobs that succeeded, failed or were stopped, and records the result at their policy and verdict in the same
 //! transaction.
 
 use crate::{
@@ -25,17 +25,17 @@ use longshore_model::{
 };
 use metrics::counter;
 
-/// What becomes of a job that did not do its work.
+/// What happens next to a job that failed or was stopped.
 #[derive(Debug, Clone)]
 enum Next {
     End(Status),
     Retry(Timestamp),
-    /// Its remote is left alone for now (semantics 39).
+    /// It waits for the back-off of its remote to end (semantics 39).
     Wait(BackOff),
 }
 
 impl Next {
-    /// When the job is tried again.
+    /// The time of the next attempt; `None` if the job ends.
     fn due(&self) -> Option<Timestamp> {
         match self {
             Self::Retry(at) | Self::Wait(BackOff { until: at, .. }) => Some(*at),
@@ -45,7 +45,7 @@ impl Next {
 }
 
 impl Engine {
-    /// Ends a job that has done its work.
+    /// Ends a job that succeeded.
     pub(crate) async fn end_done(
         &self,
         claim: &Claim,
@@ -65,7 +65,7 @@ impl Engine {
             .await
     }
 
-    /// Tries again later where that may help, else ends the job. Answers when it is tried again, if it is.
+    /// Schedules another attempt if the cause may pass; otherwise ends the job. Returns the time of the next attempt.
     pub(crate) async fn end_in_trouble(
         &self,
         claim: &Claim,
@@ -103,12 +103,12 @@ impl Engine {
         self.write_end(claim, journal, next, message, trouble.stops_policy()).await
     }
 
-    /// Whether a job has failed for so long that it is not tried again.
+    /// Whether a job has been failing for at least `retry_for`.
     fn has_failed_too_long(&self, claim: &Claim) -> bool {
         claim.failing_since.is_some_and(|since| self.now().duration_since(since) >= self.settings().retry_for)
     }
 
-    /// Ends or gives back a job that was stopped from outside. Answers when this server tries it again, if it does.
+    /// Ends a job that was stopped, or returns it to the queue. Returns the time of the next attempt, if it is known.
     pub(crate) async fn end_stopped(
         &self,
         claim: &Claim,
@@ -120,7 +120,7 @@ impl Engine {
                 tracing::warn!(job = %claim.job.id, "the lease of a running job was lost");
                 Ok(None)
             }
-            // Whoever took it has written it down.
+            // Whoever took the job has already stored its new state.
             Stop::Taken => {
                 tracing::info!(job = %claim.job.id, "a running job was taken out of its worker's hands");
                 Ok(None)
@@ -196,7 +196,7 @@ impl Engine {
     }
 }
 
-/// What policies and verdicts show when a job of theirs did not do its work.
+/// Records a failed attempt at the job's policy and verdict.
 async fn aftermath(
     tx: &mut Tx,
     claim: &Claim,
@@ -219,7 +219,7 @@ fn later(why: &Message, at: Timestamp) -> Message {
     TroubleMessage::Later { why: Box::new(why.clone()), at }.into()
 }
 
-/// What a job waits for.
+/// The log line of a job that waits for its remote.
 fn waits(back_off: &BackOff) -> Message {
     JobMessage::RemoteWaits { back_off: back_off.clone() }.into()
 }

@@ -1,6 +1,5 @@
-//! A tag has changed: ask every policy of its repository, and do what follows, a few policies in one transaction.
-//! Promotions happen here and now; what goes to another registry becomes a job. What a promotion does is in
-//! `promote`.
+//! Evaluates the policies of a repository after a tag has changed, a few policies in each transaction. Promotions
+//! happen in that transaction (see `promote`); a push to another registry becomes a job.
 
 use crate::{
     answer::{Answer, Answers},
@@ -33,7 +32,7 @@ use longshore_model::{
 use longshore_oci::Tag;
 use longshore_policy::{Facts, Moment, Outcome, Verdict, decide};
 
-/// When and for which job policies are asked.
+/// The job that evaluates policies, and the time at which it does.
 #[derive(Debug, Clone)]
 pub(crate) struct JobContext {
     pub job: JobId,
@@ -42,7 +41,7 @@ pub(crate) struct JobContext {
     pub moment: Moment,
 }
 
-/// The change that an evaluation is about.
+/// The revision of a tag that is evaluated.
 #[derive(Debug, Clone)]
 pub(crate) struct TagRevision {
     pub repository: RepositoryId,
@@ -50,8 +49,7 @@ pub(crate) struct TagRevision {
     pub revision: Revision,
 }
 
-/// How much more one transaction may do before it lets others in: so many policies are asked, and for no longer than
-/// a turn.
+/// The work that one transaction may still do: a maximum number of policies, and no longer than its turn.
 #[derive(Debug, Clone)]
 pub(crate) struct Portion {
     left: i64,
@@ -59,28 +57,28 @@ pub(crate) struct Portion {
 }
 
 impl Portion {
-    /// Asking a policy that matches takes about a millisecond; a push waits for no more than a few of them.
+    /// Evaluating a policy that matches takes about a millisecond, and a push should not wait longer than a few of
+    /// them.
     const POLICIES: i64 = 8;
 
-    /// That of a transaction that begins now.
+    /// Starts counting for a transaction that begins now.
     pub(crate) fn begin(tx: &Tx) -> Self {
         Self { left: Self::POLICIES, turn: tx.begin_turn() }
     }
 
-    /// Notes that something was done that takes as long as asking a policy.
+    /// Counts one evaluation, or work that takes about as long.
     pub(crate) fn take(&mut self) {
         self.left -= 1;
     }
 
-    /// Whether others are to be let in.
+    /// Whether the transaction should end now.
     pub(crate) fn is_over(&self) -> bool {
         self.left <= 0 || self.turn.is_over()
     }
 }
 
-/// An evaluation that is under way. A repository may have a thousand policies, so they are asked a few in each
-/// transaction. What was done stands: where the server dies in between, each policy that has acted knows that it has
-/// (semantics 2).
+/// An evaluation in progress. A repository may have a thousand policies, so each transaction evaluates only a few of
+/// them. If the server dies in between, the stored verdicts keep a policy from acting twice (semantics 2).
 #[derive(Debug, Clone)]
 pub(crate) struct Evaluation {
     pub claim: Claim,
@@ -95,8 +93,8 @@ impl Evaluation {
         Self { claim, change, reached: Reached::nothing(), tally: Answers::default(), has_begun: false }
     }
 
-    /// Asks the next policies about the change, as they are now, and ends the job when all have been asked; whether
-    /// it has ended. That the job is still this worker's is found out in each transaction.
+    /// Evaluates the next policies in their present state, and ends the job after the last one. Returns whether the job
+    /// has ended. Each transaction checks that this worker still holds the job.
     pub(crate) async fn go_on(
         &mut self,
         tx: &mut Tx,
@@ -126,7 +124,7 @@ impl Evaluation {
         Ok(true)
     }
 
-    /// Whether all have been asked.
+    /// Evaluates the next policies; returns whether all have been evaluated.
     async fn ask(
         &mut self,
         tx: &mut Tx,
@@ -135,7 +133,7 @@ impl Evaluation {
         portion: &mut Portion,
         at: &JobContext,
     ) -> Result<bool, Error> {
-        // Once for all policies of this transaction. The next one reads them again: it must see what has come since.
+        // Read once for all policies of this transaction; the next one must see changes made since.
         let mut facts = None;
         loop {
             let asked = portion.left.max(1);
@@ -174,9 +172,9 @@ impl Evaluation {
     }
 }
 
-/// The tag as the change left it, else why there is nothing to do. One that has changed again since is asked about
-/// as it was, as long as that is kept: every revision counts (semantics 36). Which one holds a shared name in the
-/// end, the target decides (semantics 1).
+/// The tag at the revision to evaluate, or the reason why there is nothing to evaluate. If the tag has changed since,
+/// the earlier revision is evaluated nevertheless, as long as it is stored (semantics 36). Which of several tags wins a
+/// shared target name is decided at the target (semantics 1).
 async fn current(
     tx: &mut Tx,
     change: &TagRevision,
@@ -193,7 +191,7 @@ async fn current(
     }
     Ok(match tags::at_change(tx, *repository, name, *revision).await? {
         Some(past) => Ok((source, past)),
-        // What it was is not kept.
+        // The earlier revision is no longer stored.
         None => {
             let revision = tag.revision;
             Err(JobMessage::TagChanged { tag: TagRef::new(&source, tag.name), revision })
@@ -201,7 +199,7 @@ async fn current(
     })
 }
 
-/// Asks one policy about one tag, whose facts these are, carries out what follows, and records both.
+/// Evaluates one policy for one tag, acts on the verdict, and records both. `facts` are those of the tag.
 pub(crate) async fn consider(
     tx: &mut Tx,
     policy: &Outgoing,
@@ -251,7 +249,8 @@ pub(crate) async fn consider(
     Ok(followed.answer)
 }
 
-/// Once per change and version of the policy, except where it failed or what it made is gone (semantics 2).
+/// Whether a policy may act on a revision that it has already evaluated: only if it did not act before, if that failed,
+/// or if the tag it promoted no longer exists (semantics 2).
 async fn acts_again(tx: &mut Tx, row: &VerdictRow, policy: &Outgoing) -> Result<bool, Error> {
     match (row.result, policy, &row.target_tag) {
         (AnswerResult::Done, Outgoing::Promotion(promotion), Some(made)) => {
@@ -263,7 +262,7 @@ async fn acts_again(tx: &mut Tx, row: &VerdictRow, policy: &Outgoing) -> Result<
     }
 }
 
-/// What followed from a verdict.
+/// The consequence of a verdict.
 struct Followed {
     answer: Answer,
     consequence: Message,
@@ -277,7 +276,7 @@ impl Followed {
     }
 }
 
-/// Does what a match asks for.
+/// Promotes the tag or queues its push. `kept` is the target tag of an earlier verdict, which is used again.
 async fn act(
     tx: &mut Tx,
     policy: &Outgoing,
@@ -392,7 +391,7 @@ async fn record(
     verdicts::record(tx, &row).await?;
     let (code, level) = match followed.answer {
         Answer::Promoted | Answer::Superseded => (Some(RunCode::Success), Level::Info),
-        // How it went the copy tells, once it has asked the other registry.
+        // The push job records its own result.
         Answer::Queued => (None, Level::Info),
         Answer::Failed => (Some(RunCode::Failed), Level::Error),
         Answer::ActedBefore | Answer::NotMatched | Answer::Waiting | Answer::Stopped => return Ok(()),
@@ -405,7 +404,7 @@ async fn record(
     policies::record_run(tx, policy.kind(), common.id, &run).await
 }
 
-/// The rules that did not hold, for the consequence of a verdict.
+/// Why a policy did not act: the rules that did not hold, or the objection.
 fn why_not(verdict: &Verdict, objection: Option<Objection>) -> Message {
     let failed = verdict.reasons.iter().filter(|reason| reason.holds != Some(true));
     let found = failed.map(|reason| reason.found.clone()).collect();

@@ -1,6 +1,5 @@
-//! The worker of its own that evaluations have. It wakes at once when a tag has changed; one transaction takes
-//! what waits, and does what follows from each change. What is too much for one transaction goes on in the next,
-//! behind those who have waited meanwhile.
+//! The worker for evaluations. It wakes as soon as a tag has changed; one transaction claims and evaluates several
+//! changes. Work that does not fit into one transaction continues in the next, after other waiting transactions.
 
 use crate::{
     Engine,
@@ -21,35 +20,35 @@ use std::collections::VecDeque;
 use tokio::{select, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// What it works off.
+/// The jobs that this worker claims.
 const ACTIONS: &[JobAction] = &[JobAction::Evaluate];
-/// Evaluations of one transaction: enough to share its commit, few enough not to hold up pushes.
+/// The maximum number of jobs claimed at once: enough to share a commit, few enough not to delay pushes.
 const AT_ONCE: i64 = 8;
 
-/// What one transaction did with what waited.
+/// The result of one transaction.
 #[derive(Default)]
 struct Round {
-    /// How many it took.
+    /// The number of jobs it claimed.
     taken: usize,
-    /// Those that it did not get to, or not to the end of; the first is to go on.
+    /// Jobs that are unfinished or not yet started, in order.
     under_way: VecDeque<Work>,
-    /// Those that take their time, to be run as jobs of their own.
+    /// Long jobs, which run as tasks of their own.
     long: Vec<Claim>,
-    /// Those that failed and were undone.
+    /// Jobs that failed and were rolled back.
     failed: Vec<(Claim, Error)>,
 }
 
-/// What is done about one change.
+/// The work that one job requires.
 #[derive(Debug, Clone)]
 enum Work {
-    /// All policies are asked.
+    /// Evaluate all policies of the repository.
     Evaluate(Box<Evaluation>),
-    /// What hangs on an image is sent after it.
+    /// Send a referrer or digest tag to wherever its image was promoted or mirrored.
     Follow(Box<Claim>, Arrival),
 }
 
 impl Work {
-    /// None: it takes its time, and is run as a job of its own by `sorts`.
+    /// `None` for a long job, which `sorts` runs as a task of its own.
     fn of(claim: &Claim) -> Option<Self> {
         match &claim.job.parameters {
             Parameters::FollowSubject { repository, referrer, subject, tag } => {
@@ -76,7 +75,7 @@ impl Work {
         }
     }
 
-    /// Answers what is left of it, and of the portion.
+    /// Continues the work; returns the rest of it, if any, and the rest of the portion.
     async fn go_on(
         mut self,
         tx: &mut Tx,
@@ -96,7 +95,7 @@ impl Work {
 }
 
 impl Engine {
-    /// Works off what has changed, until `shutdown`. What it has begun it brings to an end.
+    /// Evaluates changes until `shutdown`, and then finishes those in progress.
     pub(crate) async fn evaluate_changes(&self, shutdown: CancellationToken) {
         let mut changes = self.db().changes();
         let (mut long, mut under_way) = (JoinSet::new(), VecDeque::new());
@@ -123,9 +122,9 @@ impl Engine {
             }
             if under_way.is_empty() && !had_much {
                 select! {
-                    // What was announced since the claim wakes it at once.
+                    // Changes announced since the claim wake it at once.
                     () = self.idle(ACTIONS, &mut changes) => {}
-                    // Another one may have waited for this one.
+                    // Another job may have been waiting for this one to end.
                     Some(_) = long.join_next() => {}
                     () = shutdown.cancelled() => {}
                 }
@@ -136,8 +135,8 @@ impl Engine {
         while long.join_next().await.is_some() {}
     }
 
-    /// One transaction. The first about a change goes ahead of whatever waits, so that new changes are taken in no
-    /// faster than they are worked off; what goes on waits in line like any other, so that all others get on.
+    /// Runs one transaction. The first one for new changes has priority over everything that waits, so that pushes
+    /// cannot outrun evaluations; its continuations wait in line like any other transaction.
     async fn evaluate_what_waits(&self, under_way: VecDeque<Work>) -> Result<Round, Error> {
         let engine = self.clone();
         let priority = if under_way.is_empty() { Priority::Evaluation } else { Priority::Normal };
@@ -145,7 +144,7 @@ impl Engine {
     }
 
     async fn evaluate_in(&self, tx: &mut Tx, under_way: VecDeque<Work>) -> Result<Round, Error> {
-        // It may stop policies, whose jobs end elsewhere.
+        // Needed because an evaluation may stop a policy, and with that end other jobs.
         jobs::lock_endings(tx).await?;
         tags::lock_changes(tx).await?;
         let mut round = Round { under_way, ..Round::default() };

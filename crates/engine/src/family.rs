@@ -1,17 +1,17 @@
-//! What hangs on an image within a repository: referrers of it and of its parts, and digest tags
-//! (semantics 6, 7). Moving them is the business of promotions and transfers.
+//! Finds the referrers and digest tags of an image and of its parts within a repository (semantics 6, 7). Promotions
+//! and transfers copy them.
 
 use longshore_metadata::{Conn, Error, manifests, tags};
 use longshore_model::{RepositoryId, TagRecord};
 use longshore_oci::Digest;
 use std::collections::HashSet;
 
-/// Referrers of referrers, and so on, are followed this far.
+/// The maximum depth to which referrers of referrers are followed.
 const DEPTH: usize = 4;
-/// At most so many manifests are looked at on the way up: an image may be a part of many indexes.
+/// The maximum number of manifests that [`roots`] visits: an image may be a part of many indexes.
 const MOST_ROOTS: usize = 256;
 
-/// What hangs on one image.
+/// The referrers and digest tags of one image.
 #[derive(Debug, Default)]
 pub(crate) struct Family {
     /// Manifests whose subject is the image, one of its children, or another referrer; nearest first.
@@ -20,7 +20,7 @@ pub(crate) struct Family {
     pub digest_tags: Vec<TagRecord>,
 }
 
-/// Finds what hangs on `root` in `repository`.
+/// The referrers and digest tags of `root` in `repository`.
 pub(crate) async fn of(conn: &mut Conn, repository: RepositoryId, root: &Digest) -> Result<Family, Error> {
     let mut family = Family::default();
     let mut seen: HashSet<Digest> = HashSet::new();
@@ -30,7 +30,7 @@ pub(crate) async fn of(conn: &mut Conn, repository: RepositoryId, root: &Digest)
         let (mut found, mut by_tag) = (Vec::new(), Vec::new());
         for subject in &subjects {
             for tag in tags::digest_tags_of(conn, repository, subject).await? {
-                // What hangs on an image by its tag may be signed itself.
+                // The manifest of a digest tag may itself have a signature.
                 if tagged.insert(tag.digest.clone()) {
                     by_tag.push(tag.digest.clone());
                 }
@@ -52,8 +52,8 @@ pub(crate) async fn of(conn: &mut Conn, repository: RepositoryId, root: &Digest)
     Ok(family)
 }
 
-/// What a manifest hangs on: its subject and the subjects of its digest tags, what those are parts of, and so on up
-/// to the image; nearest first, each once. Climbs as far as [`of`] goes down.
+/// The manifests that `subject` belongs to, itself included: indexes that contain it, its subject and the subjects of
+/// its digest tags, and so on up to the image; nearest first, without duplicates. Goes up as far as [`of`] goes down.
 pub(crate) async fn roots(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -82,7 +82,7 @@ pub(crate) async fn roots(
     Ok(roots)
 }
 
-/// The manifest itself and, of an index, its children.
+/// The manifest itself and, if it is an index, its children, recursively.
 async fn members(conn: &mut Conn, root: &Digest) -> Result<Vec<Digest>, Error> {
     let mut members = vec![root.clone()];
     let mut next = 0;

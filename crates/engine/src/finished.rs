@@ -1,21 +1,21 @@
-//! What an attempt at a job leaves to be written, whether it did the work or not.
+//! The result of one attempt at a job.
 
 use longshore_model::{Message, tag::AnswerResult};
 
-/// What a job that did its work leaves to be written.
+/// The result of a successful attempt.
 pub(crate) enum Finished {
-    /// This is its outcome.
+    /// The outcome, which has yet to be stored.
     Outcome(Message),
-    /// Its own last transaction has ended it.
+    /// The job has already been ended, in its own last transaction.
     Recorded,
 }
 
-/// An attempt that did not do the work of its job.
+/// A failed attempt.
 pub(crate) struct Failure {
-    /// What verdicts that wait for the job show from now on.
+    /// The new result of verdicts that wait for the job.
     pub(crate) result: AnswerResult,
-    /// Why, and what happens next.
+    /// The reason, and when the next attempt takes place.
     pub(crate) why: Message,
-    /// Whether it has asked its remote, so that it tells how that one fares.
+    /// Whether the job sent a request to its remote; only then does the failure count as the mirror's last run.
     pub(crate) asked: bool,
 }

@@ -1,5 +1,5 @@
-//! A referrer or digest tag arrived after its image had been promoted or mirrored: it is sent to every place
-//! the image went to, and fires no tag policy (semantics 7).
+//! Sends a referrer or digest tag that arrives after its image was promoted or mirrored to every place that the image
+//! was copied to, without evaluating any policy (semantics 7).
 
 use crate::{
     evaluate::JobContext,
@@ -24,7 +24,7 @@ use longshore_model::{
 };
 use longshore_oci::{Digest, Tag};
 
-/// What arrived, and what it belongs to.
+/// A referrer or digest tag that arrived, and its subject.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
     pub repository: RepositoryId,
@@ -33,7 +33,7 @@ pub(crate) struct Arrival {
     pub tag: Option<Tag>,
 }
 
-/// Sends it on and ends the job, all in the caller's transaction.
+/// Links the referrer locally, queues its pushes, and ends the job, all in the caller's transaction.
 pub(crate) async fn follow(
     tx: &mut Tx,
     claim: &Claim,
@@ -56,7 +56,7 @@ async fn send(
 ) -> Result<JobMessage, Error> {
     let places = places(tx, source.id, &arrival.subject).await?;
     let (mut linked, mut queued, mut without) = (0, 0, None);
-    // The tag may have moved since; its present manifest is what travels.
+    // The tag may have moved since; its present manifest is sent.
     let tag = match &arrival.tag {
         Some(name) => tags::find(tx, source.id, name).await?,
         None => None,
@@ -64,7 +64,7 @@ async fn send(
     let first = Referrer { source, digest: arrival.referrer.clone(), subject: arrival.subject.clone(), tag };
     let mut travellers = vec![first];
     if !places.is_empty() {
-        // What hangs on the referrer itself may have been here before it, and found nothing to follow.
+        // Referrers of this referrer may have arrived before it, when there was nothing to follow.
         travellers.extend(Referrer::hanging_on(tx, source, &arrival.referrer).await?);
     }
     for (number, referrer) in travellers.iter().enumerate() {
@@ -75,7 +75,7 @@ async fn send(
                     Link::NotNeeded => {}
                     Link::NoRoom(quota) => without = Some(quota),
                 },
-                // Its own family goes along with the first one.
+                // The push of the first referrer includes those of its own.
                 DeliveryTarget::Remote { .. } if number == 0 => {
                     referrer.ship(tx, place, at).await?;
                     queued += 1;
@@ -88,10 +88,10 @@ async fn send(
     Ok(JobMessage::Followed { linked, queued, without })
 }
 
-/// A place that an image went to, and on whose behalf what hangs on it follows.
+/// A place that an image was copied to, and the policy on whose behalf its referrers follow.
 struct Place {
     target: DeliveryTarget,
-    /// The policy that leads there now; none: a person sent the image.
+    /// The policy that copies images there now; `None` if a person promoted or sent the image.
     policy: Option<Outgoing>,
 }
 
@@ -103,9 +103,9 @@ impl Place {
     }
 }
 
-/// Where the subject went, itself, as a part of an index, or as something that hangs on an image. A place is
-/// followed to where a policy leads there now and takes referrers along, whichever policy sent the image, and where
-/// a person sent it: a policy that was deleted and made again stands for itself (semantics 7).
+/// The places to which the subject was copied, by itself, as a part of an index or as a referrer of an image. A place
+/// counts if an active policy with referrers switched on targets it now, even if another policy copied the image
+/// there (it may have been deleted and created anew), or if a person did (semantics 7).
 async fn places(tx: &mut Tx, source: RepositoryId, subject: &Digest) -> Result<Vec<Place>, Error> {
     let mut went: Vec<(DeliveryTarget, bool)> = Vec::new();
     for root in family::roots(tx, source, subject).await? {
@@ -125,7 +125,7 @@ async fn places(tx: &mut Tx, source: RepositoryId, subject: &Digest) -> Result<V
     policies.retain(|policy| policy.common().referrers);
     for (target, by_hand) in went {
         if let Some(policy) = policies.iter().find(|policy| policy.target() == target) {
-            // Over the connection that the policy has now.
+            // With the remote that the policy uses now.
             places.push(Place { target: policy.target(), policy: Some(policy.clone()) });
         } else if by_hand && still_there(tx, &target).await? {
             places.push(Place { target, policy: None });
@@ -134,7 +134,7 @@ async fn places(tx: &mut Tx, source: RepositoryId, subject: &Digest) -> Result<V
     Ok(places)
 }
 
-/// Whether the connection over which a person sent something is still saved.
+/// Whether the remote through which a person sent the image still exists.
 async fn still_there(tx: &mut Tx, target: &DeliveryTarget) -> Result<bool, Error> {
     match target {
         DeliveryTarget::Local(_) => Ok(true),
@@ -142,10 +142,10 @@ async fn still_there(tx: &mut Tx, target: &DeliveryTarget) -> Result<bool, Error
     }
 }
 
-/// What became of a link into a repository.
+/// The result of linking a referrer into a repository.
 enum Link {
     Made,
-    /// It is there already, or the image is not, or the repository takes none.
+    /// It is already linked, the image is not there, or the repository's state does not allow it.
     NotNeeded,
     NoRoom(Quota),
 }
@@ -158,7 +158,7 @@ struct Referrer<'a> {
 }
 
 impl<'a> Referrer<'a> {
-    /// What hangs on a referrer, nearest first.
+    /// The referrers and digest tags of a referrer, nearest first.
     async fn hanging_on(tx: &mut Tx, source: &'a Repository, referrer: &Digest) -> Result<Vec<Self>, Error> {
         let family = family::of(tx, source.id, referrer).await?;
         let mut hanging = Vec::new();
@@ -177,7 +177,7 @@ impl<'a> Referrer<'a> {
         self.tag.as_ref().map_or(&self.digest, |tag| &tag.digest)
     }
 
-    /// Links it into a repository where the image still is.
+    /// Links the referrer into a repository that still has the image.
     async fn link(
         &self,
         tx: &mut Tx,
@@ -201,7 +201,7 @@ impl<'a> Referrer<'a> {
         manifests::link_tree(tx, self.source.id, target.id, self.digest()).await?;
         let author = place.author();
         match &self.tag {
-            // Setting a digest tag tells the target's own followers.
+            // Setting a digest tag enqueues the job that follows from the target onwards.
             Some(tag) => {
                 let provenance = Provenance::Promotion {
                     policy: place.policy.as_ref().map(Outgoing::id),
@@ -231,7 +231,7 @@ impl<'a> Referrer<'a> {
         Ok(Link::Made)
     }
 
-    /// Enqueues the copy to another registry.
+    /// Enqueues the push to another registry.
     async fn ship(&self, tx: &mut Tx, place: &Place, at: &JobContext) -> Result<(), Error> {
         let DeliveryTarget::Remote { remote, host, repository } = &place.target else { return Ok(()) };
         let destination = Destination { remote: *remote, host: host.clone(), repository: repository.clone() };

@@ -1,5 +1,5 @@
-//! What the policies of a repository would do with a tag, were they asked now: for who is about to bring it
-//! back. What they then do is decided in `evaluate`, by the same functions.
+//! A preview of what the policies of a repository would do with a tag, for a person who is about to restore it. It uses
+//! the same functions as `evaluate`.
 
 use crate::{Engine, outgoing::Outgoing};
 use longshore_metadata::{Conn, Error, facts};
@@ -13,18 +13,16 @@ use longshore_policy::decide;
 /// A policy that would act.
 #[derive(Debug, Clone)]
 pub enum Ahead {
-    /// It would promote the tag.
+    /// The policy would promote the tag.
     Promotion {
-        /// The policy.
         policy: PromotionPolicy,
-        /// The name in its target.
+        /// The name in the target repository.
         target_tag: Tag,
     },
-    /// It would send the tag to another registry.
+    /// The mirror would push the tag to another registry.
     Push {
-        /// The mirror.
         mirror: PushMirror,
-        /// The name there.
+        /// The name in the other registry.
         target_tag: Tag,
     },
 }
@@ -33,7 +31,7 @@ impl Engine {
     /// The policies that would act on `tag`.
     ///
     /// # Errors
-    /// The database.
+    /// The database failed.
     pub async fn foresee(
         &self,
         conn: &mut Conn,

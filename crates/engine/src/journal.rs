@@ -1,5 +1,5 @@
-//! What a running job tells: log lines and progress, kept in memory and written at most once a second, so that
-//! a transfer of ten thousand blobs is no load on the database.
+//! The log and progress of a running job, buffered in memory and written at most once a second, so that a transfer of
+//! ten thousand blobs puts no load on the database.
 
 use crate::trouble::{LONGEST, Trouble};
 use longshore_metadata::{
@@ -15,10 +15,10 @@ use longshore_model::{
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// Lines that wait to be written; what comes beyond is counted, not kept.
+/// The maximum number of buffered lines; further lines are counted and dropped.
 const MOST_WAITING: usize = 1_000;
 
-/// The voice of one running job; clones speak for the same one.
+/// The log and progress of one running job; clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
     job: JobId,
@@ -42,7 +42,7 @@ impl Journal {
         Self { job, epoch, repository: None, state: Arc::default() }
     }
 
-    /// The voice of a claimed job, which knows what the job is about.
+    /// The journal of a claimed job, with its repository and remote.
     pub(crate) fn of(claim: &Claim) -> Self {
         let job = &claim.job;
         let repository = job.repository.zip(job.repository_name.clone());
@@ -55,23 +55,23 @@ impl Journal {
         journal
     }
 
-    /// From here on the job speaks to this remote: what goes wrong there is told to who may see it.
+    /// Sets the remote that errors belong to: only those who may see the remote are shown its words.
     pub(crate) fn speaks_to(&self, remote: RemoteRef) {
         self.with(|state| state.remote = Some(remote));
     }
 
-    /// What is stored of a trouble of this job.
+    /// The message that is stored for a failure of this job.
     pub(crate) fn told(&self, trouble: &Trouble) -> Message {
         let remote = self.with(|state| state.remote.clone());
         trouble.message(remote.as_ref(), self.repository.as_ref())
     }
 
-    /// The job asks this remote from now on: how it fares tells of that one, too.
+    /// Notes that the job sends requests to this remote, so that its result is recorded at the remote too.
     pub(crate) fn asks(&self, remote: RemoteId) {
         self.with(|state| state.asked = Some(remote));
     }
 
-    /// The remote that the job has asked, if it has come so far.
+    /// The remote that the job has sent requests to, if any.
     pub(crate) fn asked(&self) -> Option<RemoteId> {
         self.with(|state| state.asked)
     }
@@ -99,32 +99,30 @@ impl Journal {
         });
     }
 
-    /// More tags to do.
     pub(crate) fn plan_tags(&self, count: usize) {
         self.change(|state| state.progress.tags_total += count as u64);
     }
 
-    /// One tag is done.
     pub(crate) fn tag_done(&self) {
         self.change(|state| state.progress.tags_done += 1);
     }
 
-    /// More bytes to move.
+    /// Adds to the number of bytes to transfer.
     pub(crate) fn plan_bytes(&self, count: u64) {
         self.change(|state| state.progress.bytes_total += count);
     }
 
-    /// Fewer bytes to move: some are not there to be had.
+    /// Subtracts bytes that the source does not have.
     pub(crate) fn unplan_bytes(&self, count: u64) {
         self.change(|state| state.progress.bytes_total = state.progress.bytes_total.saturating_sub(count));
     }
 
-    /// Bytes were moved, or found in place.
+    /// Counts bytes that were transferred or already present.
     pub(crate) fn bytes(&self, count: u64) {
         self.change(|state| state.progress.bytes_done += count);
     }
 
-    /// Bytes that were moved had to be thrown away.
+    /// Subtracts bytes that were transferred in vain.
     pub(crate) fn bytes_lost(&self, count: u64) {
         self.change(|state| state.progress.bytes_done = state.progress.bytes_done.saturating_sub(count));
     }
@@ -140,7 +138,7 @@ impl Journal {
         act(&mut self.state.lock())
     }
 
-    /// What has not been written yet.
+    /// The buffered lines and the progress; `None` if nothing has changed since the last call.
     fn take(&self) -> Option<(Vec<(Level, Message)>, Progress)> {
         let mut state = self.state.lock();
         if !std::mem::take(&mut state.changed) {
@@ -154,7 +152,7 @@ impl Journal {
         Some((lines, state.progress))
     }
 
-    /// Writes what is new, if the job is still this worker's.
+    /// Writes buffered lines and progress. Fails if this worker no longer holds the job.
     pub(crate) async fn flush(&self, db: &Database, now: Timestamp) -> Result<(), Error> {
         let Some((lines, progress)) = self.take() else { return Ok(()) };
         let (job, epoch) = (self.job, self.epoch);

@@ -1,8 +1,9 @@
-//! What happens by itself: jobs, schedules, promotions, and the transfers of push and pull mirrors. A change of
-//! a tag leaves a job in the database; this room claims it, asks the policies, and carries out what they say.
+//! Everything that happens in the background: jobs, schedules, promotions, and the transfers of push and pull mirrors.
+//! A change of a tag enqueues a job in the database; this crate claims it, evaluates the policies, and acts on their
+//! verdicts.
 //!
-//! Who may set a policy up is decided in `admin`, what a rule means in `policy`, how rows look in `metadata`,
-//! how another registry is spoken to in `remote`.
+//! Permissions are checked in `admin`, rules are defined in `policy`, tables in `metadata`, and the client for other
+//! registries is in `remote`.
 
 mod answer;
 mod apply;
@@ -55,47 +56,43 @@ use longshore_remote::{Budget, Patience, PrivateRemotes};
 use std::sync::Arc;
 use url::Url;
 
-/// What an engine is made of.
+/// The dependencies and settings of an [`Engine`].
 pub struct EngineParts {
-    /// The database.
     pub db: Database,
-    /// The registry's content.
     pub content: Content,
-    /// What time it is.
     pub clock: Arc<dyn Clock>,
-    /// What an administrator decides.
     pub settings: EngineSettings,
 }
 
-/// What an administrator decides about the engine.
+/// The settings of the engine.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
-    /// How many copies to other registries run at once, and how many polls of pull mirrors; evaluations,
-    /// promotions and housekeeping have workers of their own. One remote or namespace gets half of them.
+    /// The maximum number of pushes that run at once, and also of polls; evaluations, promotions and housekeeping have
+    /// workers of their own. One remote or namespace gets at most half of them.
     pub workers: usize,
-    /// For how long a job that fails for reasons that may pass is tried again.
+    /// How long a job that fails for a temporary reason is retried.
     pub retry_for: SignedDuration,
-    /// The zone whose time tag templates use.
+    /// The time zone of tag templates.
     pub zone: TimeZone,
-    /// Whose remotes may be at loopback and private addresses.
+    /// Whose remotes may have loopback and private addresses.
     pub private_remotes: PrivateRemotes,
-    /// How much of what a registry lists is read in one run.
+    /// How much of a registry's lists is read in one run.
     pub budget: Budget,
-    /// How long the answers of other registries are waited for.
+    /// Timeouts for requests to other registries.
     pub patience: Patience,
-    /// The addresses under which this very server is known.
+    /// The URLs of this server itself.
     pub self_urls: Vec<Url>,
-    /// What this server is called in the job list.
+    /// The name of this server in the job list.
     pub server_name: String,
-    /// Where the jitter of retries comes from.
+    /// The source of the jitter of retries.
     pub jitter: Jitter,
-    /// When garbage is collected, and what counts as such.
+    /// When garbage is collected, and how long unreferenced content is kept.
     pub garbage: GarbageSettings,
-    /// How much of the past is remembered.
+    /// How much history is kept.
     pub history: History,
-    /// How long a job stays with a server that says nothing any more.
+    /// How long a server holds a job without renewing its lease.
     pub lease: SignedDuration,
-    /// How long it is waited for other registries to find the parts of a manifest.
+    /// The delays before a manifest that another registry refused is put again.
     pub waits: Waits,
 }
 
@@ -119,7 +116,7 @@ impl Default for EngineSettings {
     }
 }
 
-/// The engine; cheap to clone. Nothing happens before [`Engine::run`].
+/// The engine; cheap to clone. It does nothing before [`Engine::run`].
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
@@ -128,7 +125,7 @@ struct Inner {
     content: Content,
     clock: Arc<dyn Clock>,
     settings: EngineSettings,
-    /// Leases of this start of this process.
+    /// Identifies the leases that this process has taken since it started.
     boot: BootId,
     running: Running,
     registries: Registries,
@@ -138,7 +135,7 @@ struct Inner {
 }
 
 impl Engine {
-    /// An engine that stands still.
+    /// An engine that does not run yet.
     #[must_use]
     pub fn new(parts: EngineParts) -> Self {
         let EngineParts { db, content, clock, settings } = parts;
@@ -156,13 +153,13 @@ impl Engine {
         }))
     }
 
-    /// The present instant as tag templates see it: in the server's zone.
+    /// The current time in the server's time zone, for tag templates.
     #[must_use]
     pub fn moment(&self) -> Moment {
         Moment::in_zone(self.now(), &self.0.settings.zone)
     }
 
-    /// What an administrator decided.
+    /// The settings of this engine.
     #[must_use]
     pub fn settings(&self) -> &EngineSettings {
         &self.0.settings
@@ -204,7 +201,7 @@ impl Engine {
         self.0.shared.clone()
     }
 
-    /// The present instant, for a job that asks policies.
+    /// The context in which `job` evaluates policies: the current time.
     pub(crate) fn context(&self, job: JobId) -> JobContext {
         let now = self.now();
         JobContext { job, now, moment: Moment::in_zone(now, &self.0.settings.zone) }

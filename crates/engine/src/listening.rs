@@ -1,14 +1,14 @@
-//! Waiting for what commits announce. Announcements may be lost, so whoever waits looks anyway from time to time.
+//! Waits for changes that commits announce. Announcements may be lost, so callers must also poll, every [`NET`].
 
 use longshore_metadata::Change;
 use longshore_model::job::JobAction;
 use std::time::Duration;
 use tokio::sync::broadcast;
 
-/// Work is looked for this often even if nobody announces any.
+/// How often workers look for work even if none is announced.
 pub(crate) const NET: Duration = Duration::from_secs(3);
 
-/// What was announced until now is about to be looked at.
+/// Discards the announcements so far, before the caller looks for work.
 pub(crate) fn heard(changes: &mut broadcast::Receiver<Change>) {
     use broadcast::error::TryRecvError::{Closed, Empty, Lagged};
     loop {
@@ -19,7 +19,7 @@ pub(crate) fn heard(changes: &mut broadcast::Receiver<Change>) {
     }
 }
 
-/// Waits until jobs of one of these actions are announced, or may have been.
+/// Waits until a job with one of these actions is announced, or an announcement may have been missed.
 pub(crate) async fn work_is_announced(actions: &[JobAction], changes: &mut broadcast::Receiver<Change>) {
     use broadcast::error::RecvError::{Closed, Lagged};
     loop {

@@ -1,5 +1,5 @@
-//! Locks by name, for work at one place of another registry that must not be done twice at once: the upload of
-//! one blob to one repository, the rewriting of one list of referrers.
+//! Named locks for work on another registry that must not happen twice at the same time, such as the upload of one blob
+//! to one repository or the update of one list of referrers.
 
 use parking_lot::Mutex;
 use std::{
@@ -8,15 +8,15 @@ use std::{
 };
 use tokio::sync::OwnedMutexGuard;
 
-/// When so many names are known, those that nobody holds are forgotten.
+/// The number of names above which unused ones are removed.
 const TIDY_AT: usize = 1_024;
 
-/// A lock for each name.
+/// A map from names to locks.
 #[derive(Debug, Default)]
 pub(crate) struct Locks(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
 
 impl Locks {
-    /// Waits until nobody else holds `name`; dropping the guard lets it go.
+    /// Waits for the lock of `name`; dropping the guard releases it.
     pub(crate) async fn hold(&self, name: String) -> OwnedMutexGuard<()> {
         let lock = {
             let mut known = self.0.lock();
