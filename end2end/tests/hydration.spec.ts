@@ -13,7 +13,7 @@ test.describe("a page", () => {
     await page.getByRole("button", { name: "Refresh" }).click();
     expect((await answer).status()).toBe(200);
     await screenshot(page, "system");
-    await page.getByRole("button", { name: "See what would go" }).click();
+    await page.getByRole("button", { name: "Dry run" }).click();
     await expect(page.getByRole("heading", { level: 1 })).toHaveText("Collect garbage (dry run)");
     await expect(page.getByText(/nothing to remove/i)).toBeVisible();
   });

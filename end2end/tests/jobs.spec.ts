@@ -73,12 +73,12 @@ test.describe("jobs", () => {
     const link = page.getByRole("link", { name: "Push 3.0 of ops/broken" }).first();
     await link.click();
     const told = page.getByRole("main").getByText(gone.host).last();
-    await expect(page.getByText("and the job goes on by itself")).toBeVisible();
+    await expect(page.getByText("the job then continues automatically")).toBeVisible();
     await expect(told).toBeVisible();
     await screenshot(page, "job-failing");
     const failing = page.url();
     await open(page, "/remotes");
-    await expect(page.getByRole("row", { name: gone.host })).toContainText("All work for it waits");
+    await expect(page.getByRole("row", { name: gone.host })).toContainText("All its jobs wait");
     await screenshot(page, "remotes-waiting");
     await open(page, "/jobs");
     await expect(page.getByRole("row", { name: /3\.0 of ops\/broken/ }).first()).toContainText("Waiting for registry");

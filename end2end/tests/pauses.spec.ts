@@ -119,7 +119,7 @@ test.describe("pausing", () => {
       await signIn(page, user, "/system");
       await page.getByRole("link", { name: "See waiting jobs", exact: true }).click();
       await page.getByRole("button", { name: "Show plan" }).click();
-      const answer = page.getByText("1 tag would come: 1.0");
+      const answer = page.getByText("1 tag would be mirrored: 1.0");
       await expect(answer).toBeVisible();
       await screenshot(page, "pause-plan");
       await push("one more", { host: longshore.host, name: "dev/website:more", user });

@@ -1,5 +1,5 @@
-//! What somebody entered while the page was still on its way. Taking the page over sets every field to what the
-//! server knew, so it is noted before and told to the page afterwards, as if it were entered then.
+//! Input made before hydration. Hydrating sets every field to the server's value, so the input is recorded before and
+//! entered again afterwards.
 
 use leptos::prelude::document;
 use wasm_bindgen::JsCast;
@@ -18,7 +18,7 @@ enum Entry {
 }
 
 impl Entered {
-    /// Looks at every field of the page.
+    /// Reads every field of the page.
     pub(crate) fn note() -> Self {
         let fields = document().query_selector_all("input, textarea, select").ok();
         let fields = fields.iter().flat_map(|fields| (0..fields.length()).filter_map(|at| fields.get(at)));
@@ -26,7 +26,7 @@ impl Entered {
         Self(fields.filter_map(|field| entry(&field).map(|entry| (field, entry))).collect())
     }
 
-    /// Enters it again. The fields are the same, for the page is taken over and not made anew.
+    /// Enters the input again. Hydration keeps the elements, so they are the same.
     pub(crate) fn enter(self) {
         for (field, entry) in self.0 {
             match &entry {
@@ -42,7 +42,7 @@ impl Entered {
                     }
                 }
             }
-            // A form that leads to an address, such as a search, is told when it is sent.
+            // A form that navigates, such as a search, reads its fields when it is submitted.
             if !leads_to_an_address(&field) {
                 tell(&field, if matches!(entry, Entry::Text(_)) { "input" } else { "change" });
             }
@@ -50,12 +50,12 @@ impl Entered {
     }
 }
 
-/// What was entered in a field, if anything was.
+/// The input in a field, if it was changed.
 fn entry(field: &Element) -> Option<Entry> {
     if let Some(input) = field.dyn_ref::<HtmlInputElement>() {
         return match input.type_().as_str() {
             "hidden" | "submit" | "button" => None,
-            // Another radio button that is ticked unticks this one.
+            // Checking another radio button unchecks this one.
             "radio" => (input.checked() && !input.default_checked()).then_some(Entry::Ticked(true)),
             "checkbox" => {
                 (input.checked() != input.default_checked()).then(|| Entry::Ticked(input.checked()))
@@ -70,7 +70,7 @@ fn entry(field: &Element) -> Option<Entry> {
     let select = field.dyn_ref::<HtmlSelectElement>()?;
     let options = (0..select.length()).filter_map(|at| select.get(at));
     let options: Vec<_> = options.filter_map(|option| option.dyn_into::<HtmlOptionElement>().ok()).collect();
-    // Without one that the server chose, the first is.
+    // If the server selected none, the browser selects the first.
     let sent = options.iter().find(|option| option.default_selected()).or(options.first())?;
     (select.value() != sent.value()).then(|| Entry::Chosen(select.value()))
 }
@@ -93,7 +93,7 @@ fn tell(field: &Element, kind: &str) {
     let how = EventInit::new();
     how.set_bubbles(true);
     if let Ok(event) = Event::new_with_event_init_dict(kind, &how) {
-        // Only an event that is being dispatched already could not be.
+        // Fails only for an event that is already being dispatched.
         let _ = field.dispatch_event(&event);
     }
 }

@@ -1,4 +1,4 @@
-//! The browser's entry point: it takes over the page that the server rendered.
+//! The browser's entry point: it hydrates the page that the server rendered.
 
 mod entered;
 
@@ -17,7 +17,7 @@ pub fn hydrate() {
     }
     let mut entered = Some(Entered::note());
     leptos::mount::hydrate_body(move || {
-        // Effects run when the page has been taken over; the app's own, which announces it, after this one.
+        // Effects run after hydration: this one first, then the app's own, which announces it.
         Effect::new(move |_| {
             if let Some(entered) = entered.take() {
                 entered.enter();
@@ -27,8 +27,8 @@ pub fn hydrate() {
     });
 }
 
-/// Whether somebody went back or forth before this module was there: then the address is another
-/// one than that which the server rendered, and taking this page over would show the wrong one.
+/// Whether the user navigated back or forward before this module loaded. The address then differs from the one the
+/// server rendered, and hydrating would show the wrong page.
 fn has_moved() -> Option<bool> {
     let loads = window().performance()?.get_entries_by_type("navigation");
     let load: PerformanceEntry = loads.get(0).dyn_into().ok()?;

@@ -1,4 +1,4 @@
-//! The pages: one file or folder each, with what it shows, what it asks of the server, and how it is called.
+//! The pages: one file or folder each, with its component, server functions and address.
 
 mod accounts;
 mod activity;
@@ -19,7 +19,7 @@ use leptos_router::components::Redirect;
 
 use crate::routes::{Route, Section};
 
-/// What the rail leads to, by how often people need it.
+/// The sections in the navigation, most frequently used first.
 pub(crate) const SECTIONS: &[Section] = &[
     repositories::SECTION,
     remotes::SECTION,
@@ -30,7 +30,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     system::SECTION,
 ];
 
-/// What other pages lead to.
+/// Pages reached only from other pages.
 const OTHERS: &[Route] = &[
     Route::new("/", || view! { <Redirect path="/repositories"/> }.into_any()),
     sign_in::PAGE,
@@ -41,7 +41,6 @@ const OTHERS: &[Route] = &[
     pause::OF_A_REMOTE,
 ];
 
-/// All pages.
 pub(crate) fn pages() -> Vec<Route> {
     SECTIONS.iter().flat_map(Section::pages).chain(OTHERS.iter().copied()).collect()
 }

@@ -10,10 +10,9 @@ use crate::{
     session::use_session,
 };
 
-/// The page.
 pub(super) const PAGE: Route = Route::new("/sign-in", || SignIn().into_any());
 
-/// Signs in and leads to where one wanted to go.
+/// Signs in and returns to the page that required it.
 #[component]
 pub fn SignIn() -> impl IntoView {
     let session = use_session();

@@ -135,7 +135,7 @@ fn Ending(job: Memo<Job>) -> impl IntoView {
                     <Alert tone=Tone::Warn>
                         <strong>"Waiting for " {host} ". "</strong>
                         {sentence(back_off.because())}
-                        " It is tried again " <TimeUntil at=back_off.until/> ", and the job goes on by itself."
+                        " Next attempt " <TimeUntil at=back_off.until/> "; the job then continues automatically."
                     </Alert>
                 }
                 .into_any(),

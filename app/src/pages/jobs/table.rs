@@ -52,7 +52,7 @@ fn Row(job: Job, moving: Moving) -> impl IntoView {
         if let Some((host, back_off)) = job.with(Job::waits_for) {
             let waits = view! {
                 <p class="row-detail">
-                    "Waits for " {host} ", which is tried again " <TimeUntil at=back_off.until/> ": "
+                    "Waits for " {host} ", next attempt " <TimeUntil at=back_off.until/> ": "
                     {back_off.because()} "."
                 </p>
             };

@@ -143,7 +143,7 @@ fn foretold(plan: &PollPlan) -> Vec<String> {
         [tag] => lines.push(format!("1 tag {one}: {tag}")),
         tags => lines.push(format!("{} tags {many}: {}", tags.len(), named(tags))),
     };
-    add(&plan.new, "would come", "would come");
+    add(&plan.new, "would be mirrored", "would be mirrored");
     add(&plan.moved, "would move", "would move");
     add(
         &plan.left_alone,
@@ -151,7 +151,7 @@ fn foretold(plan: &PollPlan) -> Vec<String> {
         "are others there and stay as they are here",
     );
     for unread in &plan.unread {
-        lines.push(format!("{} could not be read and would be left out: {}", unread.tag, unread.why));
+        lines.push(format!("{} could not be read and would be skipped: {}", unread.tag, unread.why));
     }
     match plan.unread_total.saturating_sub(plan.unread.len() as u64) {
         0 => {}
@@ -159,9 +159,9 @@ fn foretold(plan: &PollPlan) -> Vec<String> {
         more => lines.push(format!("{more} more tags could not be read")),
     }
     if plan.baseline_only {
-        lines.push(format!("{} tags that are there would be noted; later ones are taken", plan.unchanged));
+        lines.push(format!("{} existing tags would be noted; only later ones are mirrored", plan.unchanged));
     } else if lines.is_empty() {
-        lines.push("nothing: no tag is new there or has moved".to_owned());
+        lines.push("nothing: no tag is new or has moved".to_owned());
     }
     if let Some(why) = &plan.incomplete {
         lines.push(format!("there may be more: {why}"));
@@ -192,19 +192,19 @@ mod tests {
         assert_eq!(
             foretold(&plan),
             [
-                "12 tags would come: 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9 and 2 more",
+                "12 tags would be mirrored: 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9 and 2 more",
                 "1 tag would move: 1.20",
             ]
         );
-        assert_eq!(foretold(&PollPlan::default()), ["nothing: no tag is new there or has moved"]);
+        assert_eq!(foretold(&PollPlan::default()), ["nothing: no tag is new or has moved"]);
         let mut plan = PollPlan::default();
         for tag in tags(0..21) {
             plan.add_unread(tag, "403 Forbidden".to_owned());
         }
         let lines = foretold(&plan);
-        assert_eq!(lines[0], "1.0 could not be read and would be left out: 403 Forbidden");
+        assert_eq!(lines[0], "1.0 could not be read and would be skipped: 403 Forbidden");
         assert_eq!((lines.len(), lines[20].as_str()), (21, "1 more tag could not be read"));
         let first = PollPlan { unchanged: 4, baseline_only: true, ..PollPlan::default() };
-        assert_eq!(foretold(&first), ["4 tags that are there would be noted; later ones are taken"]);
+        assert_eq!(foretold(&first), ["4 existing tags would be noted; only later ones are mirrored"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Saved connections to other registries: what the list and its dialogs ask of the server.
+//! Server functions for saved connections to other registries.
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
@@ -11,7 +11,7 @@ use crate::server::Answer;
 #[cfg(feature = "ssr")]
 use crate::server::asked;
 
-/// The remotes that the reader may use.
+/// The remotes that the user may use.
 #[server(input = Json)]
 pub(super) async fn remotes(search: Option<String>, page: PageRequest) -> Answer<Page<remote::Remote>> {
     let (admin, actor) = asked()?;
@@ -25,7 +25,7 @@ pub(super) async fn remote(id: RemoteId) -> Answer<remote::Remote> {
     Ok(admin.remote(&actor, id).await?)
 }
 
-/// Makes a remote, or changes the one that was loaded, from the version that it had then.
+/// Creates a remote, or updates the one that was loaded, based on its version at that time.
 #[server(input = Json)]
 pub(super) async fn save_remote(
     loaded: Option<(RemoteId, Version)>,
@@ -45,7 +45,7 @@ pub(super) async fn delete_remote(id: RemoteId) -> Answer<()> {
     Ok(admin.delete_remote(&actor, id).await?)
 }
 
-/// Tests a remote as it is saved.
+/// Tests a saved remote.
 #[server(input = Json)]
 pub(super) async fn test_remote(id: RemoteId) -> Answer<ConnectReport> {
     let (admin, actor) = asked()?;

@@ -1,4 +1,4 @@
-//! The dialogs that make and change a remote.
+//! The dialogs that create and edit a remote.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
@@ -12,13 +12,11 @@ use crate::{
     server::{Answer, namespaces, unless_signed_out, whoami},
 };
 
-/// The dialog that makes a remote.
 pub(super) const NEW: Route = Route::new("new", || NewRemote().into_any());
 
-/// The dialog that changes a remote.
 pub(super) const EDIT: Route = Route::new(":id", || EditRemote().into_any());
 
-/// Makes a remote.
+/// Creates a remote.
 #[component]
 pub fn NewRemote() -> impl IntoView {
     let owners = Resource::new_blocking(|| (), |()| owners());
@@ -30,7 +28,7 @@ pub fn NewRemote() -> impl IntoView {
     }
 }
 
-/// Changes a remote.
+/// Edits a remote.
 #[component]
 pub fn EditRemote() -> impl IntoView {
     let params = use_params_map();
@@ -54,7 +52,7 @@ async fn find(id: String) -> Answer<Remote> {
     }
 }
 
-/// To whom a new remote may belong; nobody in particular is the system.
+/// The possible owners of a new remote; `None` is the system.
 async fn owners() -> Answer<Vec<Option<Namespace>>> {
     let system = whoami().await?.is_admin().then_some(None);
     Ok(system.into_iter().chain(namespaces().await?.into_iter().map(Some)).collect())

@@ -17,15 +17,15 @@ use crate::{
     pages::connection::{AccessFields, ConnectionFields, ConnectionInput, FieldErrors, Findings},
 };
 
-/// The fields that show what is wrong with them.
+/// The fields that show their own errors.
 const FIELDS: &[&str] = &["remoteHost", "remoteCA", "username", "password", "proxy", "name", "owner"];
 
-/// Fills in a new remote, or changes an existing one.
+/// Creates a remote, or edits an existing one.
 #[component]
 pub(super) fn RemoteForm(
-    /// To whom a new one may belong; none is the system.
+    /// The possible owners of a new remote; `None` is the system.
     owners: Vec<Option<Namespace>>,
-    /// The remote that is changed.
+    /// The remote to edit; `None` creates one.
     before: Option<Remote>,
 ) -> impl IntoView {
     let changes = use_changes();
@@ -59,12 +59,12 @@ pub(super) fn RemoteForm(
         .into_iter()
         .map(|owner| match owner {
             Some(owner) => Choice::new(owner.to_string(), owner.to_string()),
-            None => Choice::new("", "The system").with_hint("For administrators alone"),
+            None => Choice::new("", "The system").with_hint("Administrators only"),
         })
         .collect();
     let stored = before.as_ref().is_some_and(|remote| remote.has_secret);
     let kept = StoredValue::new(before.clone().filter(|remote| remote.has_secret));
-    // What becomes of the stored password, told before it happens.
+    // Whether the stored password will be discarded, shown before it happens.
     let discarded = Memo::new(move |_| {
         kept.with_value(|remote| remote.as_ref().is_some_and(|remote| input.leads_elsewhere(remote)))
     });
@@ -82,7 +82,7 @@ pub(super) fn RemoteForm(
                     name="remote-name"
                     label="Name"
                     value=name
-                    hint="What it is called in lists; empty: its host."
+                    hint="Its name in lists. Defaults to its host."
                     error=errors.about("name")
                 />
                 {(owners.len() > 1)
@@ -108,7 +108,7 @@ pub(super) fn RemoteForm(
     }
 }
 
-/// What cannot be changed here.
+/// The properties that cannot be changed here.
 #[component]
 fn About(remote: Remote) -> impl IntoView {
     let owner = remote.owner.as_ref().map_or_else(|| "the system".to_owned(), ToString::to_string);
@@ -126,7 +126,7 @@ fn About(remote: Remote) -> impl IntoView {
     }
 }
 
-/// Tries the remote as it is saved.
+/// Tests the saved remote.
 #[component]
 fn Test(id: longshore_model::RemoteId) -> impl IntoView {
     let changes = use_changes();
@@ -145,7 +145,7 @@ fn Test(id: longshore_model::RemoteId) -> impl IntoView {
     };
     view! {
         <div class="connect">
-            <Button busy=test.pending() on_press=move || test.send(())>"Test what is saved"</Button>
+            <Button busy=test.pending() on_press=move || test.send(())>"Test saved settings"</Button>
             <div class="trial" role="status">{found}</div>
         </div>
     }

@@ -19,7 +19,7 @@ use crate::{
     server::Answer,
 };
 
-/// The remotes that the reader may use, with the dialogs that make and change them.
+/// The remotes that the user may use, with the dialogs that create and edit them.
 #[component]
 pub fn Remotes() -> impl IntoView {
     let query = use_list_query();
@@ -30,7 +30,7 @@ pub fn Remotes() -> impl IntoView {
         move || (query.get(), changes.count()),
         |(query, _): (ListQuery, usize)| remotes(query.search(), query.page()),
     );
-    // A job that ends has found the registry well or ill.
+    // Every finished job updates the health of a remote.
     let lost = follow_everything(changes_anything, move || changes.changed());
     let searched = Signal::derive(move || query.with(ListQuery::search).unwrap_or_default());
     let table = move |remotes: Vec<Remote>, paused: Answer<Vec<PauseView>>| {
@@ -57,7 +57,7 @@ pub fn Remotes() -> impl IntoView {
     }
 }
 
-/// What one can do with the list.
+/// The actions of the list.
 fn make() -> impl IntoView {
     view! { <ButtonLink dialog=true href="/remotes/new" kind=ButtonKind::Primary>"New remote"</ButtonLink> }
 }

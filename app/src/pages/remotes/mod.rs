@@ -1,4 +1,4 @@
-//! Remotes: saved connections to other registries, used by many mirrors and changed in one place.
+//! Remotes: saved connections to other registries, shared by many mirrors and changed in one place.
 
 mod calls;
 mod dialogs;
@@ -10,7 +10,7 @@ use leptos::prelude::*;
 
 use crate::routes::{Reader, Route, Section};
 
-/// The list, with the dialogs over it.
+/// The list, with its dialogs.
 pub(super) const SECTION: Section = Section {
     label: "Remotes",
     reader: Reader::User,

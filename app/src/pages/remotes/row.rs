@@ -17,14 +17,14 @@ use crate::{
     server::Answer,
 };
 
-/// What one can do with the remotes of a list. It belongs to the page, for the list may be read anew meanwhile.
+/// The actions on remotes. Owned by the page, since the list may be read again while they run.
 #[derive(Clone, Copy)]
 pub(super) struct RemoteActions {
     test: Action<RemoteId, Done>,
     delete: Action<RemoteId, Done>,
 }
 
-/// The remote that something was done with, and what came of it.
+/// The remote that an action was taken on, and the result.
 type Done = (RemoteId, Answer<()>);
 
 impl RemoteActions {
@@ -44,7 +44,7 @@ impl RemoteActions {
                 changes.changed();
             }
         });
-        // A test is kept with the remote, so the list tells what it found.
+        // The result of a test is stored with the remote, so the list shows it.
         Effect::new(move |_| {
             if let Some((_, Ok(()))) = test.value().get() {
                 changes.changed();
@@ -54,13 +54,13 @@ impl RemoteActions {
     }
 }
 
-/// Why something could not be done with this remote.
+/// The error of the last action, if it was taken on this remote.
 fn failed(action: Action<RemoteId, Done>, id: RemoteId) -> Option<AppError> {
     let (with, done) = action.value().get()?;
     done.err().filter(|_| with == id)
 }
 
-/// A remote: where it leads, who signs in, who uses it, how it is, and what one can do with it.
+/// A remote: address, user, use, health and actions.
 #[component]
 pub(super) fn RemoteRow(remote: Remote, paused: bool, actions: RemoteActions) -> impl IntoView {
     let RemoteActions { test, delete } = actions;
@@ -120,21 +120,21 @@ pub(super) fn RemoteRow(remote: Remote, paused: bool, actions: RemoteActions) ->
                     problem=Signal::derive(move || failed(delete, id))
                     on_confirm=move || { delete.dispatch(id); }
                 >
-                    <p>"Its address and its stored password are forgotten. Nothing changes at the other registry."</p>
+                    <p>"Its address and stored password are deleted. Nothing changes at the other registry."</p>
                 </ConfirmButton>
             </td>
         </tr>
     }
 }
 
-/// When the registry last answered, and what went wrong since.
+/// When the registry last answered, and the errors since.
 #[component]
 fn Health(remote: Remote) -> impl IntoView {
     let contact = remote.last_contact.map(|at| view! { <RelativeTime at=at/> });
     let waits = remote.back_off.as_ref().map(|back_off| {
         view! {
             <p class="row-detail">
-                "All work for it waits; it is tried again " <TimeUntil at=back_off.until/> ": " {back_off.because()}
+                "All its jobs wait; next attempt " <TimeUntil at=back_off.until/> ": " {back_off.because()}
                 "."
             </p>
         }

@@ -1,4 +1,4 @@
-//! Repositories that are made, and those that were deleted: what the lists and their dialogs ask of the server.
+//! Server functions for creating repositories, and for deleted ones.
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
@@ -10,28 +10,28 @@ use crate::server::Answer;
 #[cfg(feature = "ssr")]
 use crate::server::{asked, repository};
 
-/// Makes a repository.
+/// Creates a repository.
 #[server(input = Json)]
 pub(super) async fn create_repository(draft: NewRepository) -> Answer<Repository> {
     let (admin, actor) = asked()?;
     Ok(admin.create_repository(&actor, draft).await?)
 }
 
-/// The deleted repositories that the reader may bring back.
+/// The deleted repositories that the user may restore.
 #[server(input = Json)]
 pub(super) async fn deleted_repositories(page: PageRequest) -> Answer<Page<repository::DeletedRepository>> {
     let (admin, actor) = asked()?;
     Ok(admin.deleted_repositories(&actor, &page).await?)
 }
 
-/// One of them, and what its purge would mean.
+/// A deleted repository, and what purging it would do.
 #[server(input = Json)]
 pub(super) async fn deleted_repository(name: String) -> Answer<PurgePlan> {
     let (admin, actor) = asked()?;
     Ok(admin.deleted_repository(&actor, &repository(&name)?).await?)
 }
 
-/// Removes a deleted repository for good.
+/// Purges a deleted repository permanently.
 #[server(input = Json)]
 pub(super) async fn purge_repository(name: String) -> Answer<PurgePlan> {
     let (admin, actor) = asked()?;

@@ -1,4 +1,4 @@
-//! Repositories that were deleted and can be brought back, and the dialog that removes one for good.
+//! Deleted repositories that can be restored, and the dialog that purges one.
 
 use leptos::{either::Either, prelude::*};
 use leptos_router::{
@@ -25,17 +25,17 @@ use crate::{
     server::restore_repository,
 };
 
-/// The list, with the dialog over it.
+/// The list, with its dialog.
 pub(super) const PAGE: Route =
     Route::new("/deleted-repositories", || DeletedRepositories().into_any()).with_dialogs(&[PURGE]);
 
-/// The dialog that removes one for good.
+/// The dialog that purges a repository.
 const PURGE: Route = Route::new(":namespace/:name/purge", || PurgeRepository().into_any());
 
-/// More images of one place than this are counted, not shown.
+/// Images stored in one other place beyond this number are counted, not listed.
 const SHOWN: usize = 5;
 
-/// The deleted repositories that the reader may bring back.
+/// The deleted repositories that the user may restore.
 #[component]
 pub fn DeletedRepositories() -> impl IntoView {
     let query = use_list_query();
@@ -45,7 +45,7 @@ pub fn DeletedRepositories() -> impl IntoView {
         |(query, _)| deleted_repositories(query.page()),
     );
     let lost = follow_everything(|event| *event == Event::Settings, move || changes.changed());
-    // It outlives the list, which may be read anew meanwhile.
+    // Outlives the list, which may be read again while it runs.
     let restore = use_call(
         |name: &String| restore_repository(name.clone()),
         |back| {
@@ -128,7 +128,7 @@ fn row(deleted: &DeletedRepository, restore: Restore) -> impl IntoView + use<> {
     }
 }
 
-/// Asks before a deleted repository is removed for good.
+/// Asks for confirmation before a deleted repository is purged.
 #[component]
 pub fn PurgeRepository() -> impl IntoView {
     let params = use_params_map().get_untracked();
@@ -203,7 +203,7 @@ fn PurgeForm(plan: PurgePlan) -> impl IntoView {
     }
 }
 
-/// What becomes of what nothing else holds.
+/// How much storage a purge frees.
 fn frees(bytes: Option<u64>) -> String {
     match bytes {
         Some(bytes) => {

@@ -1,4 +1,4 @@
-//! What flows in and out of a repository, as compactly as a list needs it.
+//! A compact summary of a repository's policies and mirrors, for the list.
 
 use leptos::prelude::*;
 use leptos_router::components::A;
@@ -9,12 +9,9 @@ use longshore_model::{
 
 use crate::{components::Tone, paths};
 
-/// The promotions out and in, the mirrors push and pull; each coloured by its last result.
+/// Outgoing and incoming promotions, push and pull mirrors; each coloured by its last result.
 #[component]
-pub fn Flows<'summary>(
-    /// The repository.
-    summary: &'summary RepositorySummary,
-) -> impl IntoView + use<> {
+pub fn Flows<'summary>(summary: &'summary RepositorySummary) -> impl IntoView + use<> {
     let name = summary.repository.name.to_string();
     let flows = [
         (summary.promotions_out, "out", "promotion policies that leave", "promotions"),
@@ -26,7 +23,7 @@ pub fn Flows<'summary>(
     if shown.is_empty() {
         return view! { <span class="muted">"none"</span> }.into_any();
     }
-    // Which of them the pause of a remote holds, a list does not know.
+    // The list does not know which of them a paused remote holds.
     let held =
         summary.held_by.as_ref().map(|pause| format!("{} is paused {}", pause.subject(None), pause.cause()));
     let badge = held.clone().map(|why| view! { <span class="badge tone-warn" title=why>"held"</span> });

@@ -21,7 +21,7 @@ use crate::{
     session::use_session,
 };
 
-/// The repositories that the reader may see.
+/// The repositories that the user may see.
 #[component]
 pub fn Repositories() -> impl IntoView {
     let query = use_list_query();
@@ -69,7 +69,7 @@ pub fn Repositories() -> impl IntoView {
     }
 }
 
-/// What one can do with the list.
+/// The actions of the list.
 fn actions() -> impl IntoView {
     view! {
         <Awaited
@@ -146,12 +146,12 @@ fn Row<'summary>(summary: &'summary RepositorySummary) -> impl IntoView + use<> 
     }
 }
 
-/// What stands where the list would be.
+/// Shown instead of an empty list.
 #[component]
 fn Empty(filtered: bool, reader: Option<Actor>) -> impl IntoView {
     if filtered {
         return view! {
-            <EmptyState title="No repository is like that">
+            <EmptyState title="No repositories match">
                 <ButtonLink href="/repositories">"Show all repositories"</ButtonLink>
             </EmptyState>
         }
@@ -169,7 +169,7 @@ fn Empty(filtered: bool, reader: Option<Actor>) -> impl IntoView {
     }
 }
 
-/// How the first image gets here.
+/// How to push the first image.
 #[component]
 fn FirstPush(namespace: String) -> impl IntoView {
     let host = registry_host();
@@ -178,7 +178,7 @@ fn FirstPush(namespace: String) -> impl IntoView {
         format!("docker login {host} --username {namespace}\ndocker tag IMAGE {image}\ndocker push {image}");
     view! {
         <EmptyState title="There is no repository yet">
-            <p>"The first push makes one. Any client will do; with Docker, IMAGE being an image that you have:"</p>
+            <p>"The first push creates one, with any client. With Docker, where IMAGE is a local image:"</p>
             <Commands text=commands label="Copy the commands"/>
         </EmptyState>
     }

@@ -1,4 +1,4 @@
-//! All repositories: the list, and the dialog that makes one.
+//! All repositories: the list, and the dialog that creates one.
 
 mod calls;
 mod deleted;
@@ -16,7 +16,7 @@ use crate::{
     routes::{Reader, Route, Section},
 };
 
-/// The list with the dialog over it, and that of the deleted ones.
+/// The list with its dialog, and the list of deleted repositories.
 pub(super) const SECTION: Section = Section {
     label: "Repositories",
     reader: Reader::Anybody,
@@ -25,24 +25,24 @@ pub(super) const SECTION: Section = Section {
     more: &[deleted::PAGE],
 };
 
-/// What is said of a state, in its order.
+/// Every state with its label and description, in the order shown.
 pub(crate) const STATES: [(RepositoryState, &str, &str); 3] = [
-    (RepositoryState::Normal, "Normal", "Whoever may act in the namespace may push."),
-    (RepositoryState::ReadOnly, "Read only", "Nobody may push, move or delete tags."),
-    (RepositoryState::Mirror, "Mirror", "Only the repository's own pull mirrors write."),
+    (RepositoryState::Normal, "Normal", "Namespace owners can push."),
+    (RepositoryState::ReadOnly, "Read only", "Nobody can push, move or delete tags."),
+    (RepositoryState::Mirror, "Mirror", "Only the repository's own pull mirrors can write."),
 ];
 
-/// A state in words.
+/// The label of a state.
 pub(crate) fn state_label(state: RepositoryState) -> &'static str {
     STATES.iter().find(|(known, ..)| *known == state).map_or("", |(_, label, _)| label)
 }
 
-/// The state that a word in an address or a form means.
+/// The state for a word in an address or form.
 pub(crate) fn state_of(word: &str) -> Option<RepositoryState> {
     STATES.iter().map(|(state, ..)| *state).find(|state| state.as_str() == word)
 }
 
-/// Visibility in words.
+/// The label of a visibility.
 pub(crate) fn visibility_label(visibility: Visibility) -> &'static str {
     match visibility {
         Visibility::Public => "Public",
@@ -50,15 +50,15 @@ pub(crate) fn visibility_label(visibility: Visibility) -> &'static str {
     }
 }
 
-/// Both kinds of visibility, to choose from.
+/// The choices for a repository's visibility.
 pub(crate) fn visibility_choices() -> Vec<Choice> {
     vec![
-        Choice::new("private", "Private").with_hint("Those who may act in the namespace pull."),
-        Choice::new("public", "Public").with_hint("Everybody pulls, signed in or not."),
+        Choice::new("private", "Private").with_hint("Namespace owners can pull."),
+        Choice::new("public", "Public").with_hint("Everyone can pull, even without signing in."),
     ]
 }
 
-/// The visibility that a word in a form means.
+/// The visibility for a word in a form.
 pub(crate) fn visibility_of(word: &str) -> Visibility {
     if word == Visibility::Public.as_str() { Visibility::Public } else { Visibility::Private }
 }

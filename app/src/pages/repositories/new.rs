@@ -1,4 +1,4 @@
-//! The dialog that makes a repository.
+//! The dialog that creates a repository.
 
 use leptos::{either::Either, prelude::*};
 use longshore_model::{Code, ImmutableTags, Problem, repository::NewRepository as Draft};
@@ -17,7 +17,7 @@ use crate::{
 /// The dialog, over the list of repositories.
 pub(super) const PAGE: Route = Route::new("new", || NewRepository().into_any());
 
-/// Asks for the name and who may pull.
+/// Asks for the name and the visibility.
 #[component]
 pub fn NewRepository() -> impl IntoView {
     let choices = Resource::new_blocking(|| (), |()| namespaces());
@@ -26,7 +26,7 @@ pub fn NewRepository() -> impl IntoView {
         <RouteDialog title="New repository" back="/repositories">
             <Loaded resource=choices let:namespaces>
                 {if namespaces.is_empty() {
-                    // Only who is not signed in may create nowhere.
+                    // Only users who are not signed in have no namespace to create a repository in.
                     let problem = Problem::new(Code::NotAuthenticated, "Sign in to create a repository.");
                     Either::Left(view! { <Failure error=problem.into()/> })
                 } else {

@@ -1,4 +1,4 @@
-//! The server itself: what the System page asks of it.
+//! Server functions for the System page.
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{job, view};
@@ -7,21 +7,21 @@ use crate::server::Answer;
 #[cfg(feature = "ssr")]
 use crate::server::asked;
 
-/// How the server is.
+/// The state of the server.
 #[server(input = Json)]
 pub(super) async fn system_info() -> Answer<view::SystemInfo> {
     let (admin, actor) = asked()?;
     Ok(admin.system(&actor).await?)
 }
 
-/// Verifies everything that is stored.
+/// Starts a scrub of everything stored.
 #[server(input = Json)]
 pub(super) async fn scrub() -> Answer<job::Job> {
     let (admin, actor) = asked()?;
     Ok(admin.scrub(&actor).await?)
 }
 
-/// Removes what nothing needs any more, or only looks for it.
+/// Starts a garbage collection, or a dry run of one.
 #[server(input = Json)]
 pub(super) async fn collect_garbage(dry_run: bool) -> Answer<job::Job> {
     let (admin, actor) = asked()?;

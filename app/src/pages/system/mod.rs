@@ -1,4 +1,4 @@
-//! The System page: which server answers, and how it is.
+//! The System page: version, configuration and maintenance of the server.
 
 mod calls;
 
@@ -24,7 +24,6 @@ use crate::{
     server::PauseFlows,
 };
 
-/// The page.
 pub(super) const SECTION: Section = Section {
     label: "System",
     reader: Reader::Administrator,
@@ -34,12 +33,12 @@ pub(super) const SECTION: Section = Section {
 };
 use calls::{collect_garbage, scrub, system_info};
 
-/// The server as it describes itself.
+/// The server's own description.
 #[component]
 pub fn System() -> impl IntoView {
     let info = Resource::new_blocking(|| (), |()| system_info());
     let (paused, pauses) = (known_pauses(), use_pauses());
-    // What waits and runs changes with each job; what is paused is read anew when that changes.
+    // The numbers of queued and running jobs change with each job; pauses are read again when they change.
     let turned = turns();
     let noticed = move |event: &Event| match event {
         Event::Job { job } => turned(job),
@@ -50,7 +49,7 @@ pub fn System() -> impl IntoView {
         }
         Event::Log { .. } => false,
     };
-    // They outlive what is shown, which may be read anew meanwhile.
+    // They outlive the view, which may be read again while they run.
     let collect = use_call(|dry_run: &bool| collect_garbage(*dry_run), |job| Done::on_to(paths::job(job.id)));
     let scrubbing = use_call(|(): &()| scrub(), |job| Done::on_to(paths::job(job.id)));
     let lost = follow_everything(noticed, move || info.refetch());
@@ -112,7 +111,7 @@ fn Info(
             <Integrity begin=scrub/>
             <Panel title="For scripts">
                 <p>
-                    "Everything on this site can be done by REST: "
+                    "Everything on this site is also available over REST: "
                     <a href="/api/docs" rel="external">"try it out"</a>
                     ", or read the "
                     <a href="/api/v0/openapi.json" rel="external">"description"</a>
@@ -123,7 +122,7 @@ fn Info(
     }
 }
 
-/// The button that pauses everything, and what is paused.
+/// The pause button, and the current pauses.
 #[component]
 fn Standstill(paused: Vec<PauseView>) -> impl IntoView {
     let pauses = use_pauses();
@@ -161,7 +160,7 @@ fn Standstill(paused: Vec<PauseView>) -> impl IntoView {
     }
 }
 
-/// The button that has everything read and compared with its digest.
+/// The button that starts a scrub.
 #[component]
 fn Integrity(begin: Call<(), Job>) -> impl IntoView {
     view! {
@@ -184,7 +183,7 @@ fn Integrity(begin: Call<(), Job>) -> impl IntoView {
     }
 }
 
-/// What is removed by itself and when, and the buttons that do it now.
+/// The rules of garbage collection, and the buttons that run it now.
 #[component]
 fn Garbage(rules: GarbageRules, collect: Call<bool, Job>) -> impl IntoView {
     let problem = collect.problem();
@@ -193,7 +192,7 @@ fn Garbage(rules: GarbageRules, collect: Call<bool, Job>) -> impl IntoView {
             <p>{untagged(&rules)} " " {deleted(&rules)} " " {every(&rules)}</p>
             <FormProblem problem=problem fields=&[]/>
             <div class="actions">
-                <Button busy=collect.pending() on_press=move || collect.send(true)>"See what would go"</Button>
+                <Button busy=collect.pending() on_press=move || collect.send(true)>"Dry run"</Button>
                 <ConfirmButton
                     label="Collect now"
                     kind=ButtonKind::Plain
@@ -212,21 +211,21 @@ fn Garbage(rules: GarbageRules, collect: Call<bool, Job>) -> impl IntoView {
 fn untagged(rules: &GarbageRules) -> String {
     match rules.untagged {
         Some(hours) => format!(
-            "Images that have had no tag for {} are removed, with what nothing else needs of them.",
+            "Images without a tag for {} are removed, with all blobs that nothing else uses.",
             time(hours)
         ),
-        None => "Images stay when they lose their last tag; what no image needs is removed.".to_owned(),
+        None => "Images stay when they lose their last tag; blobs that no image uses are removed.".to_owned(),
     }
 }
 
 fn deleted(rules: &GarbageRules) -> String {
-    format!("What was deleted stays for {} before it counts.", time(rules.undo))
+    format!("Deleted tags and repositories are kept for {} first.", time(rules.undo))
 }
 
 fn every(rules: &GarbageRules) -> String {
     match rules.every {
-        Some(hours) => format!("This is looked after every {}.", time(hours)),
-        None => "This is done only when somebody asks for it.".to_owned(),
+        Some(hours) => format!("Runs every {}.", time(hours)),
+        None => "Runs only on request.".to_owned(),
     }
 }
 
@@ -244,13 +243,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rules_are_told_in_words() {
+    fn the_rules_are_described_in_words() {
         let rules = GarbageRules { untagged: Some(720), undo: 168, every: Some(24) };
-        assert!(untagged(&rules).contains("no tag for 30 days"));
-        assert!(deleted(&rules).contains("stays for 7 days"));
-        assert_eq!(every(&rules), "This is looked after every day.");
+        assert!(untagged(&rules).contains("without a tag for 30 days"));
+        assert!(deleted(&rules).contains("kept for 7 days"));
+        assert_eq!(every(&rules), "Runs every day.");
         let never = GarbageRules { untagged: None, undo: 0, every: None };
         assert!(untagged(&never).contains("stay when they lose"));
-        assert!(every(&never).contains("only when somebody asks"));
+        assert!(every(&never).contains("only on request"));
     }
 }
