@@ -167,7 +167,7 @@ test.describe("a promotion policy", () => {
       await expect(value).not.toHaveAttribute("aria-invalid", "true");
 
       await template.fill("%q");
-      await expect(page.getByText(/unknown variable %q at character 1/)).toBeVisible();
+      await expect(page.getByText(/unknown variable %q at character 1/i)).toBeVisible();
       await template.fill("a tag");
       await expect(page.getByText(/which is not a valid tag/)).toBeVisible();
       await template.fill("%n");
