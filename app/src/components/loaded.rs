@@ -134,7 +134,7 @@ pub fn Failure(
             <EmptyState title="You may not see this">
                 <p>{sentence(&problem.message)}</p>
                 <ButtonLink href=paths::with_query("/sign-in", &[("next", Some(&path))])>
-                    "Sign in as somebody else"
+                    "Sign in as another user"
                 </ButtonLink>
             </EmptyState>
         }

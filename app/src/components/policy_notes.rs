@@ -43,7 +43,7 @@ pub fn PolicyNotes(
                         <Badge tone=Tone::Warn>"Orphaned"</Badge>
                         " "
                         {common.author_name}
-                        ", who set it up, has lost the right to; it keeps running."
+                        ", who created it, no longer has permission to do so; it keeps running."
                     </p>
                 }
             })}

@@ -32,7 +32,7 @@ pub fn SignIn() -> impl IntoView {
                         <Alert tone=Tone::Info>
                             "You are signed in as " <strong>{user}</strong> ". "
                             <A href="/repositories">"Go to the repositories"</A>
-                            ", or sign in as somebody else."
+                            ", or sign in as another user."
                         </Alert>
                     })
                 }

@@ -1,4 +1,4 @@
-//! What happened.
+//! Activity.
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
@@ -10,7 +10,7 @@ use super::Answer;
 #[cfg(feature = "ssr")]
 use super::asked;
 
-/// What happened where the reader may look, newest first.
+/// The activity that the user may see, newest first.
 #[server(input = Json)]
 pub async fn activity(filter: ActivityFilter, page: PageRequest) -> Answer<Page<activity::Activity>> {
     let (admin, actor) = asked()?;

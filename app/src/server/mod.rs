@@ -1,5 +1,5 @@
-//! The server functions: parse, call one use case, present. They live at `/fn/<name>`; who calls
-//! is known from the request's session, and every use case checks for itself what that one may do.
+//! Server functions: each parses its input, calls one use case and returns the result. They are served at `/fn/<name>`.
+//! The session of the request identifies the caller, and every use case checks the caller's permissions.
 
 mod activity;
 mod pauses;
@@ -17,29 +17,29 @@ pub use tags::*;
 
 use crate::error::AppError;
 
-/// What every server function answers.
+/// The result of every server function.
 pub type Answer<T> = Result<T, AppError>;
 
-/// A list's page: how many rows, unless the address says otherwise.
+/// The number of rows on a page of a list, unless the address sets another.
 pub const PAGE_SIZE: u32 = 25;
 
-/// The use cases, and the one who asks for them.
+/// The use cases, and the caller.
 #[cfg(feature = "ssr")]
 pub(crate) fn asked() -> Answer<(longshore_admin::Admin, longshore_model::Actor)> {
     Ok((context()?, request_actor()?.actor))
 }
 
-/// What the request brought along. Nothing once it is given up because its browser went away: what is still at work
-/// for the page then ends, and nobody reads its answer.
+/// A part of the request. Fails once the request was dropped because its browser disconnected: work still in progress
+/// for the page then ends, and nobody reads the result.
 #[cfg(feature = "ssr")]
 fn context<T: Clone + 'static>() -> Answer<T> {
     leptos::prelude::use_context().ok_or_else(|| {
-        tracing::debug!("a request was given up");
-        longshore_model::Problem::new(longshore_model::Code::Internal, "The request was given up.").into()
+        tracing::debug!("a request was dropped");
+        longshore_model::Problem::new(longshore_model::Code::Internal, "The request was dropped.").into()
     })
 }
 
-/// The address that the request came from, which wrong guesses are counted against.
+/// The client's address, against which failed sign-ins are counted.
 #[cfg(feature = "ssr")]
 pub(crate) fn peer() -> Answer<std::net::IpAddr> {
     Ok(request_actor()?.peer)
@@ -50,15 +50,15 @@ fn request_actor() -> Answer<longshore_access::RequestActor> {
     extension()
 }
 
-/// What the server's middleware knows of the request.
+/// Data that the server's middleware attached to the request.
 #[cfg(feature = "ssr")]
 fn extension<T: Clone + Send + Sync + 'static>() -> Answer<T> {
     let parts: http::request::Parts = context()?;
     parts.extensions.get().cloned().ok_or_else(|| internal("the middleware did not see the request"))
 }
 
-/// A refusal that waiting helps against, with the status and the header that say so to programs. A form that came
-/// without script is led back to its page instead.
+/// An error that waiting resolves, with the status and header that tell programs so. A form sent without script is
+/// redirected back to its page instead.
 #[cfg(feature = "ssr")]
 pub(crate) fn refused(problem: longshore_model::Problem) -> AppError {
     use http::{HeaderMap, StatusCode, header};
@@ -77,18 +77,18 @@ pub(crate) fn refused(problem: longshore_model::Problem) -> AppError {
     problem.into()
 }
 
-/// A failure that is the server's own; the log has the rest.
+/// An internal error; the log has the details.
 #[cfg(feature = "ssr")]
 fn internal(error: impl std::fmt::Display) -> AppError {
     tracing::error!(%error, "a server function failed");
     longshore_model::Problem::new(
         longshore_model::Code::Internal,
-        "Something in the server failed; its log says what.",
+        "Internal server error. The server's log has the details.",
     )
     .into()
 }
 
-/// A name out of an address or a form; what is no name names nothing that exists.
+/// Parses a repository name from an address or form; an invalid name is reported as not found.
 #[cfg(feature = "ssr")]
 pub(crate) fn repository(name: &str) -> Answer<longshore_oci::RepositoryName> {
     use longshore_model::{Code, Problem};
@@ -96,14 +96,14 @@ pub(crate) fn repository(name: &str) -> Answer<longshore_oci::RepositoryName> {
         .map_err(|_| Problem::new(Code::NoSuchRepository, format!("There is no repository {name}.")).into())
 }
 
-/// A tag out of an address or a form.
+/// Parses a tag from an address or form.
 #[cfg(feature = "ssr")]
 pub(crate) fn tag(name: &str) -> Answer<longshore_oci::Tag> {
     use longshore_model::{Code, Problem};
     name.parse().map_err(|_| Problem::new(Code::NoSuchTag, format!("There is no tag {name}.")).into())
 }
 
-/// A user or organization out of an address or a form.
+/// Parses the name of a user or organization from an address or form.
 #[cfg(feature = "ssr")]
 pub(crate) fn namespace(name: &str) -> Answer<longshore_oci::Namespace> {
     use longshore_model::{Code, Problem};

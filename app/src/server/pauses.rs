@@ -9,28 +9,28 @@ use super::{asked, repository};
 #[cfg(feature = "ssr")]
 use longshore_model::PauseScope;
 
-/// Whether everything is paused.
+/// The pause of the system, if any.
 #[server(input = Json)]
 pub async fn system_pause() -> Answer<Option<PauseView>> {
     let (admin, actor) = asked()?;
     Ok(admin.system_pause(&actor).await?)
 }
 
-/// The pauses that the reader may know of.
+/// The pauses that the user may see.
 #[server(input = Json)]
 pub async fn pauses() -> Answer<Vec<PauseView>> {
     let (admin, actor) = asked()?;
     Ok(admin.pauses(&actor).await?)
 }
 
-/// What keeps the policies and mirrors of a repository from acting.
+/// The pauses that hold the policies and mirrors of a repository.
 #[server(input = Json)]
 pub async fn pauses_of(repository_name: String) -> Answer<RepositoryPauses> {
     let (admin, actor) = asked()?;
     Ok(admin.repository_pauses(&actor, &repository(&repository_name)?).await?)
 }
 
-/// Pauses it. A plain form does it too.
+/// Pauses a scope. Also works as a plain form.
 #[server]
 pub async fn pause_flows(scope: String) -> Answer<()> {
     let (admin, actor) = asked()?;
@@ -38,7 +38,7 @@ pub async fn pause_flows(scope: String) -> Answer<()> {
     Ok(())
 }
 
-/// Resumes it. A plain form does it too.
+/// Resumes a scope. Also works as a plain form.
 #[server]
 pub async fn resume_flows(scope: String, queued: String) -> Answer<longshore_model::pause::Resumed> {
     use longshore_model::{Code, Problem, Queued};
@@ -50,7 +50,7 @@ pub async fn resume_flows(scope: String, queued: String) -> Answer<longshore_mod
     Ok(admin.resume(&actor, &named(&scope)?, queued).await?)
 }
 
-/// What a form pauses or resumes.
+/// Parses the scope in a form.
 #[cfg(feature = "ssr")]
 fn named(scope: &str) -> Answer<PauseScope> {
     use longshore_model::{Code, Problem};

@@ -1,4 +1,4 @@
-//! Saved connections to other registries, to choose one from.
+//! Saved connections to other registries, for selection.
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::remote;
@@ -9,7 +9,7 @@ use super::asked;
 #[cfg(feature = "ssr")]
 use longshore_model::PageRequest;
 
-/// All remotes that the reader may use, to choose one from.
+/// All remotes that the user may use.
 #[server(input = Json)]
 pub async fn all_remotes() -> Answer<Vec<remote::Remote>> {
     let (admin, actor) = asked()?;

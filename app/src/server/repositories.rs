@@ -1,4 +1,4 @@
-//! Repositories: lists, one, and what several of its pages need.
+//! Repositories: lists, details, and data shared by several of their pages.
 
 use leptos::{prelude::*, server_fn::codec::Json};
 use longshore_model::{
@@ -12,7 +12,7 @@ use super::{Answer, unless_signed_out};
 #[cfg(feature = "ssr")]
 use super::{asked, repository};
 
-/// The repositories that the reader may see.
+/// The repositories that the user may see.
 #[server(input = Json)]
 pub async fn repositories(
     filter: RepositoryFilter,
@@ -22,11 +22,11 @@ pub async fn repositories(
     Ok(admin.repositories(&actor, filter, &page).await?)
 }
 
-/// So many names are suggested at once.
+/// The number of suggested names.
 #[cfg(feature = "ssr")]
 const SUGGESTED: u32 = 8;
 
-/// Names of repositories that the reader may see and that hold a text.
+/// Names of visible repositories that contain a text.
 #[server(input = Json)]
 pub async fn suggest_repositories(text: String) -> Answer<Vec<String>> {
     let (admin, actor) = asked()?;
@@ -35,7 +35,7 @@ pub async fn suggest_repositories(text: String) -> Answer<Vec<String>> {
     Ok(found.items.into_iter().map(|found| found.repository.name.to_string()).collect())
 }
 
-/// Names of users and organizations that hold a text.
+/// Names of users and organizations that contain a text.
 #[server(input = Json)]
 pub async fn suggest_namespaces(text: String) -> Answer<Vec<String>> {
     let (admin, actor) = asked()?;
@@ -50,33 +50,33 @@ pub async fn repository_summary(name: String) -> Answer<repository::RepositorySu
     Ok(admin.repository(&actor, &repository(&name)?).await?)
 }
 
-/// One repository, for those who may set something up in it. No form is shown to anybody else.
+/// One repository, for users who may administer it; nobody else is shown a form.
 pub(crate) async fn administered_repository(name: String) -> Answer<repository::RepositorySummary> {
     let summary = repository_summary(name).await?;
     match summary.may_administer {
         true => Ok(summary),
         false => {
-            let message = format!("Only those who administer {} may do this.", summary.repository.name);
+            let message = format!("This requires permission to administer {}.", summary.repository.name);
             Err(unless_signed_out(Problem::new(Code::NotAuthorized, message)).await)
         }
     }
 }
 
-/// Where the reader may create repositories.
+/// The namespaces in which the user may create repositories.
 #[server(input = Json)]
 pub async fn namespaces() -> Answer<Vec<Namespace>> {
     let (admin, actor) = asked()?;
     Ok(admin.namespaces(&actor).await?)
 }
 
-/// Brings a deleted repository back.
+/// Restores a deleted repository.
 #[server(input = Json)]
 pub async fn restore_repository(name: String) -> Answer<Repository> {
     let (admin, actor) = asked()?;
     Ok(admin.restore_repository(&actor, &repository(&name)?).await?)
 }
 
-/// The tags and the moment that the live preview is computed from.
+/// The tags and the server's time, for the live preview.
 #[server(input = Json)]
 pub async fn preview_facts(repository_name: String) -> Answer<view::PreviewFacts> {
     let (admin, actor) = asked()?;

@@ -8,26 +8,26 @@ use super::Answer;
 use super::{asked, context, extension, internal, peer, refused};
 use crate::error::AppError;
 
-/// The cookie that carries a session's token.
+/// The session cookie.
 pub const SESSION_COOKIE: &str = "longshore_session";
 
-/// What the server's middleware knows of the request's session; an axum extension.
+/// The session data that the server's middleware attaches to the request; an axum extension.
 #[cfg(feature = "ssr")]
 #[derive(Clone)]
 pub struct RequestSession {
     /// The cookie's value.
     pub token: Option<String>,
-    /// Whether the browser came by https, so that the cookie may be kept to https.
+    /// Whether the browser connected over HTTPS, so that the cookie can be marked `Secure`.
     pub secure: bool,
 }
 
-/// Who reads the page.
+/// The current user.
 #[server]
 pub async fn whoami() -> Answer<Actor> {
     asked().map(|(_, actor)| actor)
 }
 
-/// Fails unless somebody is signed in.
+/// Fails unless a user is signed in.
 pub(crate) async fn signed_in() -> Answer<()> {
     match whoami().await? {
         Actor::User(_) => Ok(()),
@@ -39,7 +39,7 @@ fn sign_in_first() -> AppError {
     Problem::new(Code::NotAuthenticated, "Sign in to do this.").into()
 }
 
-/// Why an address leads nowhere; who is not signed in is asked to do that first, and learns nothing before.
+/// Replaces a not-found error for clients that are not signed in: they are asked to sign in and learn nothing else.
 pub(crate) async fn unless_signed_out(problem: Problem) -> AppError {
     match whoami().await {
         Ok(Actor::Anonymous) => sign_in_first(),
@@ -48,8 +48,7 @@ pub(crate) async fn unless_signed_out(problem: Problem) -> AppError {
     }
 }
 
-/// Signs in, sets the session's cookie and leads to `next`, a path of this site. A plain form does
-/// it too.
+/// Signs in, sets the session cookie and redirects to `next`, a path of this site. Also works as a plain form.
 #[server]
 pub async fn sign_in(username: String, password: String, next: Option<String>) -> Answer<()> {
     use secrecy::ExposeSecret;
@@ -77,8 +76,8 @@ pub async fn sign_out() -> Answer<()> {
     Ok(())
 }
 
-/// Sets the session's cookie; an empty token removes it. It lives until the browser ends, the
-/// session behind it as long as it is used.
+/// Sets the session cookie; an empty token removes it. The cookie lasts until the browser closes, the session as long
+/// as it is used.
 #[cfg(feature = "ssr")]
 fn set_cookie(token: &str) -> Answer<()> {
     use http::{HeaderValue, header::SET_COOKIE};
@@ -92,9 +91,8 @@ fn set_cookie(token: &str) -> Answer<()> {
     Ok(())
 }
 
-/// A path of this site, never another site's address: what a browser makes of `next` on any page of ours
-/// leads to ours again, and can stand in a header. Browsers drop tabs and line breaks from addresses, and read
-/// `\` as `/`.
+/// A path of this site, never an address of another: a browser resolves it to this site from every page, and it is
+/// valid in a header. Browsers remove tabs and line breaks from addresses, and read `\` as `/`.
 #[cfg(feature = "ssr")]
 fn local_path(next: Option<&str>) -> &str {
     let is_local = |path: &&str| {
@@ -110,7 +108,7 @@ fn local_path(next: Option<&str>) -> &str {
     next.filter(is_local).unwrap_or("/repositories")
 }
 
-/// What a browser is led back to, in bytes at most; the addresses of our pages are far shorter.
+/// The maximum length of a redirect target in bytes; addresses of this site are far shorter.
 #[cfg(feature = "ssr")]
 const LONGEST_PATH: usize = 4096;
 
@@ -121,7 +119,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn signing_in_never_leads_to_another_site() {
+    fn signing_in_never_redirects_to_another_site() {
         for here in ["/jobs?status=errored", "/repositories/a%2Fb?next=//x", "/", "/a//b", "/a#b"] {
             assert_eq!(local_path(Some(here)), here);
         }

@@ -99,7 +99,7 @@ fn Held(held: NamespaceStorage) -> impl IntoView {
             <Fact name="Deleted">
                 <Figure
                     bytes=held.deleted
-                    meaning="in deleted repositories alone; it counts until they are purged"
+                    meaning="only in deleted repositories; it counts until they are purged"
                     holders="deleted repositories"
                 />
             </Fact>

@@ -70,9 +70,9 @@ fn RetryFailed(query: Memo<ListQuery>, #[prop(into)] on_done: Callback<()>) -> i
         },
     );
     let about = move || match query.with(|query| *query == ListQuery::default()) {
-        true => "All failed jobs that nobody has retried yet run once more, the newest 100 at a time.",
+        true => "Retries all failed jobs that have not been retried yet, the newest 100 at a time.",
         false => {
-            "All failed jobs of this list that nobody has retried yet run once more, the newest 100 at a time."
+            "Retries all failed jobs of this list that have not been retried yet, the newest 100 at a time."
         }
     };
     view! {

@@ -66,7 +66,7 @@ fn empty(all: bool) -> impl IntoView {
     match all {
         true => Either::Left(view! {
             <EmptyState title="There is no remote yet">
-                <p>"A remote is a connection to another registry: its address, who signs in, how it is secured. Each mirror that is set up saves its own here, for the next one to use."</p>
+                <p>"A remote is a connection to another registry: its address, credentials and TLS settings. Each new mirror saves its connection here, for other mirrors to use."</p>
             </EmptyState>
         }),
         false => Either::Right(view! {
