@@ -45,7 +45,7 @@ test.describe("remotes", () => {
     await expect(password).toHaveAttribute("placeholder", "stored; empty keeps it");
     await editing.getByText("Show advanced settings").click();
     await editing.getByLabel("Remote certificate authority").fill(elsewhere.certificate ?? "");
-    await expect(editing.getByText("the stored password is not kept")).toBeVisible();
+    await expect(editing.getByText("the stored password will be discarded")).toBeVisible();
     await screenshot(page, "remote-edit");
     await editing.getByRole("button", { name: "Save", exact: true }).click();
     await expect(password).toHaveAttribute("aria-invalid", "true");
