@@ -1,7 +1,6 @@
-//! What an attempt of a job found out at another registry, kept for the next attempts of the same job. They go on
-//! where it stopped; otherwise a registry that limits requests would be asked the same things again until its limit
-//! is used up, and the job would never get further. It is only a memory of this process: forgetting costs requests
-//! and nothing else.
+//! A cache of what the attempts of a job have looked up at another registry. Each attempt resumes where the last one
+//! stopped; otherwise a job at a registry with a rate limit would use up the limit with the same requests every time
+//! and never finish. The cache is in memory only: losing it costs requests, nothing else.
 
 use crate::{Engine, trouble::Trouble};
 use jiff::SignedDuration;
@@ -11,16 +10,16 @@ use longshore_oci::{Digest, RemoteName, Tag};
 use parking_lot::{Mutex, MutexGuard};
 use std::{collections::HashMap, sync::Arc};
 
-/// So much is remembered for one job,
+/// The maximum number of entries for one job.
 const MOST_OF_A_JOB: usize = 50_000;
-/// so much for all together, at about 300 bytes each,
+/// The maximum number of entries for all jobs together, at about 300 bytes each.
 const MOST: usize = 200_000;
-/// and for so many jobs.
+/// The maximum number of jobs with entries.
 const MOST_JOBS: usize = 1_000;
-/// The memory of a job that has not come back for so long may make room for another's.
+/// The entries of a job that has not been tried again for this long may be evicted.
 const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
 
-/// Where something was found out. It says nothing of any other place, nor of this one with other settings.
+/// The place that entries are about. They are not valid for another place, nor for another version of the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub remote: RemoteId,
@@ -28,22 +27,22 @@ pub(crate) struct Place {
     pub repository: RemoteName,
 }
 
-/// How long something that was found out is taken to be so. It is as old as the beginning of its attempt.
+/// How long entries are valid, counted from the beginning of the attempt that made them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lasting {
-    /// While the job has not been through all that it has to do. However many attempts that takes, they are one
-    /// round, and a round that began anew whenever it is slow would never end.
+    /// Until the job has been through all its work. However many attempts that takes, they form one round; a slow round
+    /// whose entries expire early would never end.
     pub within_round: SignedDuration,
-    /// After a round, when the job only waits to try again what failed by itself.
+    /// After a complete round, when the job only repeats what failed.
     pub after_round: SignedDuration,
 }
 
-/// Something at a place.
+/// Something that can be looked up at a place.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Thing {
-    /// What a tag points to; nothing, if it does not exist.
+    /// A tag. Its entry is the digest that it points to, or `None` if it does not exist.
     Tag(Tag),
-    /// Content, which is there under its digest, or is not.
+    /// Content by digest. Its entry is the digest itself, or `None` if the content does not exist.
     Digest(Digest),
 }
 
@@ -64,7 +63,7 @@ impl From<&Digest> for Thing {
 pub(crate) struct Attempt {
     pub job: JobId,
     pub epoch: i64,
-    /// When the job was to be taken up.
+    /// The time for which this attempt was scheduled.
     pub scheduled_at: Timestamp,
 }
 
@@ -74,27 +73,27 @@ impl Attempt {
     }
 }
 
-/// What jobs that will be tried again have found out.
+/// The entries of all jobs that are running or will be tried again.
 #[derive(Debug, Default)]
 pub(crate) struct Memory(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
     jobs: HashMap<JobId, Round>,
-    /// How much they hold together.
+    /// The number of entries of all jobs.
     total: usize,
 }
 
 #[derive(Debug)]
 struct Round {
     place: Place,
-    /// The latest attempt.
+    /// The epoch of the latest attempt.
     epoch: i64,
-    /// When it began.
+    /// The time when the latest attempt began.
     began: Timestamp,
-    /// When the next is to begin.
+    /// The time for which the next attempt is scheduled.
     due: Option<Timestamp>,
-    /// Whether the latest attempt has been through all that the job has to do.
+    /// Whether the latest attempt has been through all the work of the job.
     is_through: bool,
     found: HashMap<Thing, Found>,
 }
@@ -106,8 +105,9 @@ struct Found {
 }
 
 impl Memory {
-    /// A job is tried (again). What is remembered was found out by the attempt just before, on this server, at this
-    /// place, and not too long ago. Who has the job tried before its time wants to know how things are now.
+    /// Begins an attempt. It takes over valid entries if the previous attempt ran on this server and at the same place.
+    /// Someone who has the job tried before its time wants to see the present state, so then entries are valid only
+    /// within an unfinished round.
     fn begin(self: &Arc<Self>, attempt: Attempt, place: Place, lasting: Lasting, now: Timestamp) -> Notes {
         let Attempt { job, epoch, scheduled_at } = attempt;
         let mut kept = self.lock();
@@ -131,11 +131,11 @@ impl Memory {
         Notes { memory: self.clone(), job, epoch }
     }
 
-    /// An attempt is over. The job is tried again at an instant, or never: then nothing of it is kept.
+    /// Ends an attempt. `due` is the time of the next one; if it is `None`, the job's entries are removed.
     pub(crate) fn end(&self, job: JobId, epoch: i64, due: Option<Timestamp>) {
         let mut kept = self.lock();
         let Some(round) = kept.jobs.get_mut(&job).filter(|round| round.epoch <= epoch) else { return };
-        // An attempt that found its registry closed may have ended before it began to remember.
+        // An attempt that found the gate of its registry closed may have ended before it called `begin`.
         let is_next = epoch - round.epoch <= 1;
         (round.epoch, round.due) = (epoch, due);
         if !is_next || due.is_none() || round.found.is_empty() {
@@ -155,7 +155,7 @@ impl Kept {
         Some(round)
     }
 
-    /// Where there are too many jobs, this one is not remembered.
+    /// Inserts a job, unless there are too many of them.
     fn insert(&mut self, job: JobId, round: Round, now: Timestamp) {
         if self.jobs.len() >= MOST_JOBS {
             self.jobs.retain(|_, round| round.due.is_none_or(|due| now.duration_since(due) < ABANDONED));
@@ -167,8 +167,8 @@ impl Kept {
         }
     }
 
-    /// Makes room where everything is full: the job that holds most holds nothing any more, so that none with a
-    /// short list loses its memory to one with a long list.
+    /// If the cache is full, removes all entries of the job that has the most, so that a job with few tags does not
+    /// lose its entries to one with many.
     fn make_room(&mut self) {
         if self.total < MOST {
             return;
@@ -180,7 +180,7 @@ impl Kept {
     }
 }
 
-/// What an attempt remembers and adds. Nothing is known to one whose job has been taken up by another since.
+/// The entries of one attempt. Empty once a later attempt of the job has begun.
 #[derive(Debug, Clone)]
 pub(crate) struct Notes {
     memory: Arc<Memory>,
@@ -189,22 +189,22 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
-    /// Of what is no job and will not be tried again.
+    /// Notes for work that is not a job: nothing is kept.
     pub(crate) fn none() -> Self {
         Self { memory: Arc::default(), job: JobId::new(), epoch: 0 }
     }
 
-    /// What was found out about a thing, if anything: for a tag, the digest that it points to.
+    /// The entry for a thing: `None` if it was not looked up, `Some(None)` if it does not exist.
     pub(crate) fn recall(&self, thing: impl Into<Thing>) -> Option<Option<Digest>> {
         self.with(|round| round.found.get(&thing.into()).map(|found| found.digest.clone()))?
     }
 
-    /// Whether content was found to be there.
+    /// Whether the content is known to exist.
     pub(crate) fn know(&self, digest: &Digest) -> bool {
         self.recall(digest).flatten().is_some()
     }
 
-    /// A thing was found so.
+    /// Adds an entry: the digest, or `None` if the thing does not exist.
     pub(crate) fn add(&self, thing: impl Into<Thing>, digest: Option<&Digest>) {
         let (mut kept, thing) = (self.memory.lock(), thing.into());
         kept.make_room();
@@ -218,7 +218,7 @@ impl Notes {
         }
     }
 
-    /// A thing may not be as it was found.
+    /// Removes an entry, because it may be out of date.
     pub(crate) fn forget(&self, thing: impl Into<Thing>) {
         let (mut kept, thing) = (self.memory.lock(), thing.into());
         let round = kept.jobs.get_mut(&self.job).filter(|round| round.epoch == self.epoch);
@@ -227,7 +227,7 @@ impl Notes {
         }
     }
 
-    /// The attempt has been through all that the job has to do: what is left failed by itself.
+    /// Notes that the attempt has been through all the work of the job, so that only failed parts remain.
     pub(crate) fn went_through(&self) {
         self.with(|round| round.is_through = true);
     }
@@ -239,7 +239,7 @@ impl Notes {
 }
 
 impl Engine {
-    /// What earlier attempts of a job found out at a place.
+    /// The notes of an attempt, with the valid entries of earlier ones.
     pub(crate) async fn notes(
         &self,
         claim: &Claim,
@@ -280,7 +280,7 @@ mod tests {
         Digest::sha256([number; 32])
     }
 
-    /// A memory and a job, whose next attempt is always the present one.
+    /// A cache and a job with its present attempt.
     struct Scene {
         memory: Arc<Memory>,
         job: JobId,
@@ -306,7 +306,7 @@ mod tests {
             self.begin_at(place(1), at(minute), at(minute))
         }
 
-        /// The attempt ends, and the job is to be tried again then.
+        /// Ends the attempt and schedules the next one.
         fn end(&self, minute: i64) {
             self.memory.end(self.job, self.epoch, Some(at(minute)));
         }

@@ -1,5 +1,5 @@
-//! What leads out of a repository, promotion policies and push mirrors alike, and the reasons besides its
-//! rules for which such a policy does not act on a tag (semantics 5, 18).
+//! Promotion policies and push mirrors of a repository under one type, and the reasons apart from their rules why they
+//! do not act on a tag (semantics 5, 18).
 
 use crate::stopping::StoppedPolicy;
 use longshore_metadata::{
@@ -16,7 +16,7 @@ use longshore_model::{
 use longshore_oci::{Digest, Tag};
 use longshore_policy::{Moment, StoredRules, Template, TemplateError};
 
-/// A policy makes at most this many tags of one digest within [`BRAKE_WINDOW`] before it stops itself.
+/// The number of tags of one digest that a policy may create within [`BRAKE_WINDOW`] before it stops itself.
 const BRAKE: u64 = 20;
 const BRAKE_WINDOW: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 
@@ -27,8 +27,8 @@ pub(crate) enum Outgoing {
     Push(PushMirror),
 }
 
-/// How far somebody has come through the policies of a repository: promotions first, then push mirrors, each in the
-/// order of their identifiers.
+/// A position in the list of a repository's policies: promotion policies first, then push mirrors, each ordered by
+/// identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reached {
     pub kind: PolicyKind,
@@ -36,22 +36,22 @@ pub(crate) struct Reached {
 }
 
 impl Reached {
-    /// Before the first.
+    /// The position before the first policy.
     pub(crate) fn nothing() -> Self {
         Self { kind: PolicyKind::Promotion, id: String::new() }
     }
 }
 
 impl Outgoing {
-    /// All that lead out of a repository and are neither disabled nor paused.
+    /// The promotion policies and push mirrors of a repository that are neither disabled nor stopped.
     pub(crate) async fn active_of(conn: &mut Conn, repository: RepositoryId) -> Result<Vec<Self>, Error> {
         let promotions = promotions::for_source(conn, repository).await?.into_iter().map(Self::Promotion);
         let mirrors = push_mirrors::for_repository(conn, repository).await?.into_iter().map(Self::Push);
         Ok(promotions.chain(mirrors).filter(Self::is_active).collect())
     }
 
-    /// Those that lead out of a repository behind `after`, in the order of [`Reached`], at most `limit`; also those
-    /// that are disabled or paused, since who reads on needs to know where.
+    /// At most `limit` policies after the position `after`, in the order of [`Reached`]. Includes disabled and stopped
+    /// ones, since the caller needs the position of the last one to continue from there.
     pub(crate) async fn behind(
         conn: &mut Conn,
         repository: RepositoryId,
@@ -84,7 +84,7 @@ impl Outgoing {
         Ok(found)
     }
 
-    /// The one with this identifier.
+    /// The policy with this identifier; `None` for pull mirrors.
     pub(crate) async fn get(conn: &mut Conn, kind: PolicyKind, id: PolicyId) -> Result<Option<Self>, Error> {
         Ok(match kind {
             PolicyKind::Promotion => promotions::get(conn, id).await?.map(Self::Promotion),
@@ -118,7 +118,7 @@ impl Outgoing {
         }
     }
 
-    /// The place that it leads to.
+    /// The repository that it promotes or pushes to.
     pub(crate) fn target(&self) -> DeliveryTarget {
         match self {
             Self::Promotion(policy) => DeliveryTarget::Local(policy.target),
@@ -141,7 +141,7 @@ impl Outgoing {
         }
     }
 
-    /// The name that `tag` gets at the destination at `moment`.
+    /// The target tag that the template renders for `tag` at `moment`.
     pub(crate) fn render(&self, tag: &Tag, moment: &Moment) -> Result<Tag, TemplateError> {
         let template = match self {
             Self::Promotion(policy) => &policy.template,
@@ -150,12 +150,12 @@ impl Outgoing {
         Template::parse(template)?.render(tag, moment)
     }
 
-    /// Who it is, when it stops itself.
+    /// The policy in the form that [`crate::stopping::stop`] takes.
     pub(crate) fn policy(&self) -> StoppedPolicy {
         StoppedPolicy { id: self.id(), kind: self.kind(), repository: self.source() }
     }
 
-    /// Why it does not act on a tag that its rules let through, when there is a reason.
+    /// The reason why the policy does not act on a tag that its rules match; `None` if there is none.
     pub(crate) async fn objection(
         &self,
         conn: &mut Conn,
@@ -177,7 +177,7 @@ impl Outgoing {
     }
 }
 
-/// Why a policy must stop itself altogether, when an objection asks for that.
+/// The reason for the policy to stop, if the objection requires that.
 pub(crate) fn stops(objection: &Objection) -> Option<Message> {
     match objection {
         Objection::Brake { .. } => Some(PolicyMessage::Loop { found: objection.clone() }.into()),
@@ -189,7 +189,7 @@ pub(crate) fn stops(objection: &Objection) -> Option<Message> {
     }
 }
 
-/// The brake: whether `policy` has made so many tags of a digest within the last hour that it must stop.
+/// The brake: an objection if `policy` has created too many tags of one digest within [`BRAKE_WINDOW`].
 pub(crate) async fn runs_wild(
     conn: &mut Conn,
     policy: PolicyId,
@@ -203,7 +203,7 @@ pub(crate) async fn runs_wild(
     Ok(Some(Objection::Brake { made, most: BRAKE, digest: digest.clone() }))
 }
 
-/// A policy acts once on the way of one event.
+/// A policy acts only once in a lineage, and a lineage has a maximum length.
 fn cycle(lineage: &Lineage, policy: PolicyId) -> Option<Objection> {
     match lineage.has(policy) {
         true => Some(Objection::Cycle),
@@ -211,7 +211,7 @@ fn cycle(lineage: &Lineage, policy: PolicyId) -> Option<Objection> {
     }
 }
 
-/// A repository that only its mirrors, or nobody, may write takes no promotions.
+/// Promotions into a read-only repository or one in state `mirror` are refused.
 fn closed(state: RepositoryState, target: RepositoryRef) -> Option<Objection> {
     match state {
         RepositoryState::Normal => None,
@@ -220,8 +220,8 @@ fn closed(state: RepositoryState, target: RepositoryRef) -> Option<Objection> {
     }
 }
 
-/// What came from a repository of a remote is not sent back there. The lineage names every pull mirror that
-/// the tag came through, also before a promotion.
+/// A tag that was mirrored from a remote repository is not pushed back there. The lineage names every pull mirror that
+/// the tag passed, even before a promotion.
 async fn came_from(
     conn: &mut Conn,
     tag: &TagRecord,
@@ -234,7 +234,7 @@ async fn came_from(
         Provenance::Mirror { remote_host, remote_repository, .. } => {
             is_target(remote_host, remote_repository.as_str())
         }
-        // The lineage of what was brought back tells where it had come from.
+        // The origin of a restored tag is in its lineage.
         Provenance::Push | Provenance::Promotion { .. } | Provenance::Restored { .. } => false,
     };
     for policy in tag.lineage.policies() {
@@ -248,7 +248,7 @@ async fn came_from(
     Ok(came.then(|| Objection::CameFrom { place: place(mirror) }))
 }
 
-/// Where a push mirror leads.
+/// The remote repository of a push mirror.
 pub(crate) fn place(mirror: &PushMirror) -> PlaceRef {
     let remote = RemoteRef::new(mirror.remote, mirror.remote_host.clone());
     PlaceRef::new(remote, mirror.remote_repository.clone())

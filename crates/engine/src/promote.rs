@@ -1,5 +1,5 @@
-//! Promotions: a transaction links a manifest and all it needs into another repository and sets a tag there;
-//! no byte is copied. Whether a policy's promotion is due is decided elsewhere.
+//! Promotions: one transaction links a manifest and everything it references into another repository and sets a tag
+//! there, without copying any bytes. Whether a policy matches is decided in `evaluate`.
 
 use crate::{Engine, family};
 use longshore_metadata::{
@@ -16,7 +16,7 @@ use longshore_model::{
 };
 use longshore_oci::{Digest, RepositoryName, Tag};
 
-/// One tag on its way into another repository.
+/// The promotion of one tag.
 pub(crate) struct Promotion<'a> {
     pub policy: Option<PolicyId>,
     pub source: &'a Repository,
@@ -25,15 +25,15 @@ pub(crate) struct Promotion<'a> {
     pub name: &'a Tag,
     pub author: &'a Author,
     pub lineage: &'a Lineage,
-    /// Whether signatures, SBOMs and digest tags go along.
+    /// Whether signatures, SBOMs and digest tags are included.
     pub referrers: bool,
     pub job: Option<JobId>,
 }
 
-/// What became of a promotion.
+/// The result of a promotion.
 pub(crate) struct Carried {
     pub outcome: SetOutcome,
-    /// Why some of what hangs on the image stayed behind.
+    /// The exceeded quota, if some referrers or digest tags were not linked because of it.
     pub left_behind: Option<QuotaExceeded>,
 }
 
@@ -44,8 +44,7 @@ impl From<SetOutcome> for Carried {
 }
 
 impl Promotion<'_> {
-    /// Links and sets. Where the tag may not be set, or there is no room for what would be linked, nothing
-    /// is linked and nothing changes.
+    /// Links the manifest and sets the tag. Nothing changes if the tag may not be set or the quota would be exceeded.
     pub(crate) async fn carry_out(
         &self,
         tx: &mut Tx,
@@ -67,7 +66,8 @@ impl Promotion<'_> {
         Ok(Ok(carried))
     }
 
-    /// Asked before anything is linked, so that a promotion which may not be leaves nothing behind.
+    /// The reason why the tag may not be set. Checked before anything is linked, so that a refused promotion leaves
+    /// nothing behind.
     async fn obstacle(&self, tx: &mut Tx) -> Result<Option<SetOutcome>, Error> {
         let Some(existing) = tags::find(tx, self.target.id, self.name).await? else { return Ok(None) };
         if existing.digest == self.tag.digest {
@@ -80,8 +80,8 @@ impl Promotion<'_> {
         Ok(later.then_some(SetOutcome::Superseded { by: existing }))
     }
 
-    /// The change that counts when another one wants the same name. None for a person, who may put older
-    /// over newer (semantics 1).
+    /// The revision that decides which of several tags wins a shared name. `None` for a person, who may replace a newer
+    /// tag with an older one (semantics 1).
     fn source_revision(&self, tag: &TagRecord) -> Option<Revision> {
         self.policy.map(|_| tag.revision)
     }
@@ -113,8 +113,8 @@ impl Promotion<'_> {
         tags::set(tx, change).await
     }
 
-    /// Links what refers to the image or to a part of it, and sets its digest tags (semantics 6, 7), as far
-    /// as there is room for them; says why where there is none.
+    /// Links the referrers of the image and its parts, and sets its digest tags (semantics 6, 7), as far as the quota
+    /// allows. Returns the exceeded quota if some were not linked.
     async fn take_family(&self, tx: &mut Tx, now: Timestamp) -> Result<Option<QuotaExceeded>, Error> {
         let family = family::of(tx, self.source.id, &self.tag.digest).await?;
         let mut left_behind = None;
@@ -130,7 +130,7 @@ impl Promotion<'_> {
         Ok(left_behind)
     }
 
-    /// Links a manifest and all it needs; says why where there is no room.
+    /// Links a manifest and everything it references, unless that would exceed the quota, which is then returned.
     async fn link(&self, tx: &mut Tx, digest: &Digest) -> Result<Option<QuotaExceeded>, Error> {
         let exceeded = no_room(tx, self.source, self.target, digest).await?;
         if exceeded.is_none() {
@@ -156,7 +156,8 @@ impl Promotion<'_> {
     }
 }
 
-/// Why the quota of the target's namespace has no room for a manifest of the source and all it needs.
+/// The quota of the target's namespace, if it would be exceeded by a manifest of the source and everything that it
+/// references.
 pub(crate) async fn no_room(
     tx: &mut Tx,
     source: &Repository,
@@ -168,69 +169,49 @@ pub(crate) async fn no_room(
     storage::obstacle_to_tree(tx, &namespace, source.id, digest).await
 }
 
-/// DTR's message for a tag that cannot be moved.
-/// A quota without room for what was to be stored in `target`.
+/// The message about a quota that a promotion into `target` would exceed.
 pub(crate) fn quota(target: &Repository, exceeded: QuotaExceeded) -> Quota {
     let QuotaExceeded { namespace, quota, used, needed } = exceeded;
     Quota { repository: target.into(), namespace, quota, used, needed }
 }
 
+/// DTR's message for a tag that cannot be moved.
 pub(crate) fn immutable(name: &Tag, repository: &RepositoryName) -> String {
     format!("tag={name} cannot be overwritten because {repository} is an immutable repository")
 }
 
-/// A promotion that a person asks for, once.
+/// A single promotion by a person.
 #[derive(Debug, Clone)]
 pub struct PromoteNow {
-    /// The repository that has the tag.
     pub source: Repository,
-    /// The tag there.
+    /// The tag in `source`.
     pub tag: Tag,
-    /// The repository that gets it.
     pub target: Repository,
-    /// The name it gets.
+    /// The name in `target`.
     pub target_tag: Tag,
-    /// Who asks; the permission was checked before.
+    /// The person who promotes; the caller has checked their permission.
     pub author: Author,
 }
 
-/// Why a promotion that a person asked for did not happen.
+/// Why a promotion by a person failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PromoteError {
-    /// There is no such tag.
+    /// The source tag does not exist.
     #[error("{repository} has no tag {tag}")]
-    NoSuchTag {
-        /// The source.
-        repository: RepositoryName,
-        /// The name.
-        tag: Tag,
-    },
+    NoSuchTag { repository: RepositoryName, tag: Tag },
     /// The target was deleted.
     #[error("{repository} has been deleted")]
-    NoSuchTarget {
-        /// The target.
-        repository: RepositoryName,
-    },
+    NoSuchTarget { repository: RepositoryName },
     /// The target's state forbids it (semantics 18).
     #[error(
         "{repository} takes no promotions: it is {}",
         if *.state == RepositoryState::ReadOnly { "read-only" } else { "written by its pull mirrors alone" }
     )]
-    NotWritable {
-        /// The target.
-        repository: RepositoryName,
-        /// Its state.
-        state: RepositoryState,
-    },
-    /// The target's tags cannot be moved, and this one has another digest.
+    NotWritable { repository: RepositoryName, state: RepositoryState },
+    /// The target's tags are immutable, and this one has another digest.
     #[error("{}", immutable(.tag, .repository))]
-    Immutable {
-        /// The target.
-        repository: RepositoryName,
-        /// The name.
-        tag: Tag,
-    },
-    /// The target's namespace would hold more than it may, with the image or with what hangs on it.
+    Immutable { repository: RepositoryName, tag: Tag },
+    /// The image, or its referrers, would exceed the quota of the target's namespace.
     #[error(transparent)]
     QuotaExceeded(#[from] QuotaExceeded),
     /// The database failed.
@@ -239,8 +220,8 @@ pub enum PromoteError {
 }
 
 impl Engine {
-    /// Promotes one tag because a person asks for it, in one transaction. It replaces whatever the name
-    /// holds, older or newer (semantics 1). Answers the tag as it then stands in the target.
+    /// Promotes one tag on behalf of a person, in one transaction. It replaces the target tag even if that is newer
+    /// (semantics 1). Returns the resulting tag of the target.
     pub async fn promote_now(&self, order: PromoteNow) -> Result<TagRecord, PromoteError> {
         let now = self.now();
         self.db().write(Priority::Normal, work!(|tx| order.carry_out(tx, now).await)).await
@@ -250,7 +231,7 @@ impl Engine {
 impl PromoteNow {
     async fn carry_out(&self, tx: &mut Tx, now: Timestamp) -> Result<TagRecord, PromoteError> {
         tags::lock_changes(tx).await?;
-        // As it is now: it may have been deleted or locked since the caller looked.
+        // Read again, since it may have been deleted or locked since the caller read it.
         let gone = || PromoteError::NoSuchTarget { repository: self.target.name.clone() };
         let target = repositories::get(tx, self.target.id).await?.ok_or_else(gone)?;
         if target.state != RepositoryState::Normal {
@@ -271,13 +252,13 @@ impl PromoteNow {
             job: None,
         };
         let carried = promotion.carry_out(tx, now).await??;
-        // Who asks for it can make room and ask again; a policy would never come back to it.
+        // Unlike a policy, a person can free some space and try again.
         if let Some(exceeded) = carried.left_behind {
             return Err(exceeded.into());
         }
         match carried.outcome {
             SetOutcome::Set(record) | SetOutcome::Unchanged(record) => Ok(record),
-            // A change of a person's own is never superseded; were it so, what stands is the answer.
+            // Should not happen, since a person's change is never superseded; return the existing tag.
             SetOutcome::Superseded { by } => Ok(by),
             SetOutcome::Unstored => {
                 Err(PromoteError::NoSuchTag { repository: self.source.name.clone(), tag: self.tag.clone() })

@@ -1,6 +1,6 @@
-//! Sharing the workers (semantics 39). Copies, polls and housekeeping have queues of their own. Within the first
-//! two no remote and no namespace takes more than half of the workers, the lane that was not served longest is
-//! next, and a worker whose registry falls silent is lent to others until it speaks again.
+//! Shares the workers fairly (semantics 39). Pushes, polls and housekeeping have queues of their own. In the first two,
+//! no remote or namespace takes more than half of the workers, the lane that has waited longest is next, and the worker
+//! of a job whose registry does not respond is lent to other jobs until it does.
 
 use crate::{
     Engine,
@@ -28,16 +28,16 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// A worker whose registry says nothing for so long is lent to others.
+/// A worker is lent to other jobs after its registry has not responded for this long.
 const SILENT_AFTER: Duration = Duration::from_secs(2);
-/// How often that is looked at.
+/// How often [`SILENT_AFTER`] is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Jobs that try whether a remote answers again need no worker; of each queue so many do so at once at most, and
-/// half of them for one namespace. With more remotes than that away, the one that was not tried longest is next.
+/// The maximum number of probes in each queue; at most half of them for one namespace. A probe is a job that tries
+/// whether its remote answers again, and needs no worker. The remote that has waited longest for a probe is next.
 const PROBES: usize = 32;
-/// After an error of the database jobs are claimed again not before.
+/// The delay after a database error before jobs are claimed again.
 const AFTER_ERROR: Duration = NET;
-/// Parents only wait, and need no worker.
+/// The maximum number of running parents; they only wait for their children, and need no worker.
 const PARENTS: usize = 1_000;
 
 /// The workers of one queue.
@@ -45,13 +45,13 @@ const PARENTS: usize = 1_000;
 struct Pool {
     workers: Arc<Semaphore>,
     probes: Arc<Semaphore>,
-    /// A worker was lent or came back.
+    /// Notified when a worker has been lent or returned.
     freed: Arc<Notify>,
     load: Arc<Mutex<Load>>,
 }
 
-/// How many jobs of each remote run here, and how many workers and probes each namespace has: a worker that was lent
-/// is nobody's.
+/// The number of running jobs of each remote, and the number of workers and probes of each namespace. A lent worker
+/// counts for no namespace.
 #[derive(Debug, Default)]
 struct Load {
     remotes: HashMap<RemoteId, usize>,
@@ -59,19 +59,19 @@ struct Load {
     probes: HashMap<Namespace, usize>,
 }
 
-/// What a job has while it runs.
+/// What a running job occupies.
 #[derive(Debug)]
 enum Place {
     /// A worker.
     Working { _worker: OwnedSemaphorePermit },
-    /// It tries whether its remote answers again, which needs no worker until that is known.
+    /// A probe: the job needs no worker until its remote answers.
     Probing { _probe: OwnedSemaphorePermit },
-    /// Nothing: its worker was lent to others.
+    /// Nothing: its worker has been lent to another job.
     Waiting,
 }
 
 impl Load {
-    /// How busy a lane is with work: its namespace, then its remote.
+    /// The number of workers of the lane's namespace, and the number of running jobs of its remote.
     fn of(&self, lane: &Lane) -> (usize, usize) {
         (number(&self.workers, &lane.namespace), number(&self.remotes, &lane.remote))
     }
@@ -110,8 +110,8 @@ fn less<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
     }
 }
 
-/// The lane to take a job from: of those within their share the least busy, and of equals the next one behind
-/// `last`. Who is served goes to the end of the line, so with k lanes each is served at least every kth time.
+/// The lane to take a job from: the least busy one within its share, and of equally busy ones the next after `last`.
+/// With k equally busy lanes, each is served every kth time.
 fn choose<'l>(
     lanes: impl Iterator<Item = &'l DueLane>,
     load: &Load,
@@ -126,8 +126,8 @@ fn choose<'l>(
         .min_by_key(|due| (load.of(&due.lane), last.is_some_and(|last| due.lane <= *last), due.lane.clone()))
 }
 
-/// The remote to probe: of a namespace that has the fewest probes and not yet its share, the one that waits longest.
-/// One that fails again waits anew, so that each has its turn, however many hang.
+/// The remote to probe: the one that has waited longest in the namespace with the fewest probes, if that is within its
+/// share. A remote that fails again goes to the end of the line, so each gets its turn, however many do not respond.
 fn choose_probe<'l>(lanes: impl Iterator<Item = &'l DueLane>, load: &Load) -> Option<&'l DueLane> {
     let busy = |due: &DueLane| number(&load.probes, &due.lane.namespace);
     lanes
@@ -135,7 +135,7 @@ fn choose_probe<'l>(lanes: impl Iterator<Item = &'l DueLane>, load: &Load) -> Op
         .min_by_key(|due| (busy(due), due.probes_since, due.lane.clone()))
 }
 
-/// A running job's place in its queue; others may have it when this is dropped.
+/// A running job's place in its queue, which is freed on drop.
 #[derive(Debug)]
 pub(crate) struct Seat {
     pool: Pool,
@@ -144,7 +144,7 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// Lends the worker while the registry is silent, and takes one again when it is not.
+    /// Lends the worker to other jobs while the registry does not respond, and takes one again when it does.
     fn mind(&mut self, silence: Duration) {
         match &self.place {
             Place::Working { .. } if silence >= SILENT_AFTER => self.change(Place::Waiting),
@@ -157,7 +157,7 @@ impl Seat {
         }
     }
 
-    /// Its remote has answered: others may probe theirs, and it needs a worker like any other job.
+    /// Ends a probe, because the remote has answered: from now on the job needs a worker.
     fn answered(&mut self) {
         if matches!(self.place, Place::Probing { .. }) {
             self.change(Place::Waiting);
@@ -211,17 +211,17 @@ impl Pool {
     }
 }
 
-/// Where a queue's jobs stand.
+/// The way in which a queue's jobs wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Line {
     /// In lanes, one for each remote and namespace.
     Lanes(JobAction),
-    /// One behind the other.
+    /// In one line, oldest first.
     Single(Vec<JobAction>),
 }
 
 impl Line {
-    /// Where all jobs but evaluations stand, and how many workers each line has.
+    /// The lines of all jobs except evaluations, with the number of workers of each.
     fn all(workers: usize) -> Vec<(Self, usize)> {
         let (mut lines, mut housekeeping) = (Vec::new(), Vec::new());
         for &action in JobAction::ALL {
@@ -234,7 +234,7 @@ impl Line {
                 Queue::Housekeeping => housekeeping.push(action),
             }
         }
-        // The keys of their jobs keep each action to one worker.
+        // Each action needs only one worker, since its jobs share a key.
         let housekeepers = housekeeping.len();
         lines.push((Self::Single(housekeeping), housekeepers));
         lines
@@ -249,7 +249,7 @@ impl Line {
 }
 
 impl Engine {
-    /// Runs all jobs but evaluations, until `shutdown`.
+    /// Runs all jobs except evaluations, until `shutdown`.
     pub(crate) async fn run_queues(&self, shutdown: CancellationToken) {
         let lines = Line::all(self.settings().workers.max(1)).into_iter();
         join_all(lines.map(|(line, workers)| self.run_queue(line, workers, shutdown.clone()))).await;
@@ -264,7 +264,7 @@ impl Engine {
                 Ok(taken) => taken,
                 Err(error) => {
                     tracing::error!(%error, "no jobs could be claimed");
-                    // Whatever is announced meanwhile: the seats that were given back announce themselves.
+                    // Ignore announcements meanwhile: seats that were given back cause some, too.
                     select! {
                         () = sleep(AFTER_ERROR) => continue,
                         () = shutdown.cancelled() => break,
@@ -289,7 +289,7 @@ impl Engine {
         while jobs.join_next().await.is_some() {}
     }
 
-    /// Takes as many jobs as there are workers free, in one transaction.
+    /// Claims as many jobs as there are free workers, in one transaction.
     async fn take(
         &self,
         line: &Line,
@@ -304,7 +304,7 @@ impl Engine {
                     Line::Single(actions) => engine.take_single(tx, &actions, &its_pool).await?,
                     Line::Lanes(action) => {
                         let mut lanes = jobs::lanes(tx, action, engine.now()).await?;
-                        // Whoever does not answer is not asked for more.
+                        // A remote that does not respond gets no further jobs.
                         let silent = engine.gates().silent(SILENT_AFTER);
                         lanes.retain(|due| !silent.contains(&due.lane.remote));
                         engine.take_lanes(tx, action, lanes, &its_pool, &mut served).await?
@@ -332,7 +332,7 @@ impl Engine {
         Ok(taken)
     }
 
-    /// Grows with the number of lanes, times that of the jobs that are taken.
+    /// Claims probes and then jobs. Time: the number of lanes times the number of claimed jobs.
     async fn take_lanes(
         &self,
         tx: &mut Tx,
@@ -362,7 +362,7 @@ impl Engine {
                         .push((claim, pool.seat(Some(due.lane.clone()), Place::Working { _worker: worker })));
                     *last = Some(due.lane);
                 }
-                // What is due there waits for another one with its key.
+                // The jobs that are due in this lane wait for other jobs with the same key.
                 None => lanes.retain(|other| *other != due),
             }
         }
@@ -439,7 +439,7 @@ mod tests {
         };
         let (mut load, mut tried) = (Load::default(), Vec::new());
         let mut lanes: Vec<DueLane> = (0..64).map(|remote| away(remote, "dev", 10)).collect();
-        // One of them has been tried before, and somebody else's remote is newer than all of them.
+        // One of them has been tried before, and the remote of another namespace has waited least.
         lanes[0] = away(0, "dev", 20);
         lanes.push(away(99, "qa", 30));
         while let Some(chosen) = choose_probe(lanes.iter(), &load).cloned() {

@@ -1,5 +1,5 @@
-//! From a saved remote to something that can be spoken to: its secret is opened, its settings are read. One
-//! handle per remote is kept, so that jobs share connections and tokens.
+//! Builds the client for a saved remote from its settings and its decrypted secret. One client per remote is kept, so
+//! that jobs share connections and tokens.
 
 use crate::{Engine, trouble::Trouble};
 use longshore_metadata::{self as metadata, Conn, remotes};
@@ -10,21 +10,20 @@ use secrecy::SecretString;
 use std::{collections::HashMap, sync::Arc};
 use url::Url;
 
-/// Why a saved remote cannot be spoken to.
+/// Why no client can be built for a saved remote.
 #[derive(Debug, thiserror::Error)]
 pub enum ReachError {
-    /// It was deleted.
+    /// The remote was deleted.
     #[error("the connection to the other registry has been deleted")]
     Gone,
-    /// Its address, as stored, is none.
+    /// The stored URL or proxy is invalid.
     #[error("the address of the remote {name} cannot be used: {reason}")]
     Address {
-        /// What it is called.
+        /// The name of the remote.
         name: String,
-        /// What is wrong.
         reason: String,
     },
-    /// The database failed, or the secret cannot be opened with this server's key.
+    /// The database failed, or the secret cannot be decrypted with this server's key.
     #[error(transparent)]
     Metadata(#[from] metadata::Error),
 }
@@ -39,16 +38,16 @@ impl From<ReachError> for Trouble {
     }
 }
 
-/// Handles that are kept, each with the state of the remote it was made of.
+/// The clients in use, each with the state of the remote that it was built from.
 #[derive(Debug, Default)]
 pub(crate) struct Registries(Mutex<HashMap<RemoteId, (MadeOf, Registry)>>);
 
-/// What a handle stays good for: the settings as of their last change, the realm that is pinned, and what their
-/// author may reach.
+/// The state that a client depends on: the version of the settings, the pinned realm, and the addresses that the author
+/// of the settings may use.
 type MadeOf = (Version, Option<String>, NetworkPolicy);
 
 impl Engine {
-    /// Everything needed to speak to a saved remote, its secret opened.
+    /// The endpoint of a saved remote, with its decrypted secret.
     pub async fn endpoint(&self, id: RemoteId) -> Result<Endpoint, ReachError> {
         let mut conn = self.db().read().await?;
         let (saved, secret) = remotes::get_with_secret(&mut conn, id).await?.ok_or(ReachError::Gone)?;
@@ -62,13 +61,13 @@ impl Engine {
         Ok(Endpoint { is_this_server, budget, patience, clock: Some(clock), ..endpoint })
     }
 
-    /// Whether this very server answers there; it is reached wherever it is (semantics 28).
+    /// Whether `url` is this server itself, which a remote may always use (semantics 28).
     #[must_use]
     pub fn is_this_server(&self, url: &Url) -> bool {
         self.settings().self_urls.iter().any(|own| own.origin() == url.origin())
     }
 
-    /// Which addresses a saved remote may have, by what its author may reach at present (semantics 44).
+    /// The addresses that a saved remote may have, according to its author's present permissions (semantics 44).
     pub async fn network_of(
         &self,
         conn: &mut Conn,
@@ -78,7 +77,7 @@ impl Engine {
         Ok(self.settings().private_remotes.policy(by_administrator))
     }
 
-    /// The handle for a saved remote; the one used before, while nobody has changed the remote.
+    /// The client for a saved remote; reused until the remote changes.
     pub(crate) async fn registry(&self, id: RemoteId) -> Result<Registry, Trouble> {
         let made_of = {
             let mut conn = self.db().read().await?;
@@ -101,7 +100,7 @@ impl Engine {
     }
 }
 
-/// The endpoint that a saved remote describes.
+/// The endpoint of a saved remote.
 pub fn endpoint_of(
     saved: &Remote,
     credentials: Option<(String, SecretString)>,

@@ -1,32 +1,32 @@
-//! When a job that failed for a reason that may pass is tried again: delays that grow, are jittered, and
-//! honour what the other registry asked for. Pure; who waits is the database's business.
+//! The delays before a job is retried or a remote is contacted again: exponential, with jitter, and at least as long as
+//! the other registry asked for. Pure functions; the times themselves are stored in the database.
 
 use jiff::SignedDuration;
 use longshore_model::remote::WaitReason;
 use std::{fmt, sync::Arc};
 
-/// How delays grow: doubled from the first to the longest.
+/// Exponential delays: doubled from the first to the longest.
 struct Delays {
     first: SignedDuration,
     longest: SignedDuration,
 }
 
-/// Of a job that failed by itself.
+/// For a job that failed while its remote works.
 const JOB: Delays = Delays { first: SignedDuration::from_secs(1), longest: SignedDuration::from_mins(15) };
-/// Of a registry that is not there: one request a minute is no burden, and shows soon when it is back.
+/// For an unavailable registry: one request a minute is little load, and soon shows that it is back.
 const ABSENT: Delays = Delays { first: SignedDuration::from_secs(1), longest: SignedDuration::from_mins(1) };
-/// Of a registry that is asked too much, and does not say for how long to leave it alone.
+/// For a registry with a rate limit that sends no `Retry-After`.
 const LIMITED: Delays =
     Delays { first: SignedDuration::from_secs(10), longest: SignedDuration::from_mins(15) };
-/// A registry that asks for more than this is asked again nevertheless.
+/// The longest `Retry-After` that is honoured.
 const LONGEST_ASKED: SignedDuration = SignedDuration::from_hours(24);
 
-/// Where jitter comes from: numbers from 0 (included) to 1 (excluded).
+/// The source of jitter: numbers from 0 (inclusive) to 1 (exclusive).
 #[derive(Clone)]
 pub struct Jitter(Arc<dyn Fn() -> f64 + Send + Sync>);
 
 impl Jitter {
-    /// Real randomness.
+    /// Random numbers.
     #[must_use]
     pub fn random() -> Self {
         Self(Arc::new(rand::random::<f64>))
@@ -56,8 +56,8 @@ impl fmt::Debug for Jitter {
 }
 
 impl Delays {
-    /// The delay after the `attempt`th try, counted from 1. Its second half is a matter of chance, so that many
-    /// do not come back at once. At least what the registry asked for, up to a day.
+    /// The delay after the `attempt`th attempt, counted from 1. Its second half is random, so that many jobs do not
+    /// return at once. At least as long as the registry asked for, up to [`LONGEST_ASKED`].
     fn after(&self, attempt: u32, asked: Option<SignedDuration>, jitter: f64) -> SignedDuration {
         let doublings = attempt.saturating_sub(1).min(16);
         let full = SignedDuration::from_secs(self.first.as_secs() << doublings).min(self.longest);
@@ -69,13 +69,13 @@ impl Delays {
     }
 }
 
-/// How long a job waits after its `attempt`th try has failed.
+/// How long a job waits after its `attempt`th attempt has failed.
 pub(crate) fn delay(attempt: u32, asked: Option<SignedDuration>, jitter: f64) -> SignedDuration {
     JOB.after(attempt, asked, jitter)
 }
 
-/// How long a remote is left alone after it failed so often in a row (semantics 39). `progressed`: it let something
-/// through since, so its gate knows a pace, and it is asked again soon.
+/// How long to back off from a remote after `failures` consecutive failures (semantics 39). `progressed` means that
+/// requests have succeeded since the last one, so that its gate knows a sustainable rate and may try again soon.
 pub(crate) fn remote_delay(
     reason: WaitReason,
     failures: u32,
@@ -85,8 +85,8 @@ pub(crate) fn remote_delay(
 ) -> SignedDuration {
     match (reason, asked) {
         (_, asked) if progressed => ABSENT.after(1, asked, jitter),
-        // It knows best at first, down to not at all. One that asks for no time again and again, or for a time
-        // that is past, would be asked every second for good: so the delay grows all the same.
+        // At first the registry's own delay counts, even if it is zero. A registry that repeatedly asks for no delay,
+        // or for a time in the past, would get a request every second forever; therefore the delay grows nevertheless.
         (_, Some(asked)) => ABSENT.after(failures, Some(asked), jitter),
         (WaitReason::RateLimited, None) => LIMITED.after(failures, None, jitter),
         (WaitReason::Unavailable | WaitReason::Unreachable, None) => ABSENT.after(failures, None, jitter),

@@ -1,4 +1,4 @@
-//! Which jobs this process is running, and the stop by which each can be stopped.
+//! The jobs that this process is running, and a way to stop each of them.
 
 use longshore_model::{JobId, remote::BackOff};
 use parking_lot::Mutex;
@@ -8,28 +8,27 @@ use tokio::sync::watch;
 /// Why a running job is stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// Somebody asked for it.
+    /// Someone canceled it.
     Canceled,
-    /// The server stops; the job goes on after the next start.
+    /// The server shuts down; the job is resumed after the next start.
     Parked,
-    /// The job was taken out of this worker's hands: by a pause, whose end it waits for (semantics 29), or because
+    /// The job was taken away from this worker, either by a pause, after which it is resumed (semantics 29), or because
     /// its policy was changed, disabled or deleted (semantics 34).
     Taken,
-    /// Its remote is left alone for now; the job goes on behind that (semantics 39).
+    /// Its remote is in back-off; the job is resumed afterwards (semantics 39).
     RemoteWaits(BackOff),
-    /// The lease ran out, so that another worker may have the job.
+    /// The lease expired, so another worker may claim the job.
     LeaseLost,
 }
 
-/// By job and epoch: a job whose lease ran out may be taken up again while the worker that lost it still stands
-/// in the middle of something.
+/// By job and epoch: a job whose lease expired may be claimed again while the worker that lost it is still running.
 type Stops = Mutex<HashMap<(JobId, i64), watch::Sender<Option<Stop>>>>;
 
-/// The jobs that run here.
+/// The jobs that this process is running.
 #[derive(Debug, Default)]
 pub(crate) struct Running(Arc<Stops>);
 
-/// The place of one running job; it is free again when this is dropped.
+/// The entry of one running job, which is removed on drop.
 #[derive(Debug)]
 pub(crate) struct Slot {
     stops: Arc<Stops>,
@@ -38,8 +37,7 @@ pub(crate) struct Slot {
 }
 
 impl Running {
-    /// The job runs from now on. Whoever hands it to a task of its own enters it before, so that it can be stopped
-    /// from the first moment.
+    /// Adds a job. Call this before spawning the job's task, so that the job can be stopped from the beginning.
     pub(crate) fn enter(&self, job: JobId, epoch: i64) -> Slot {
         let (sender, stop) = watch::channel(None);
         let claim = (job, epoch);
@@ -47,7 +45,7 @@ impl Running {
         Slot { stops: self.0.clone(), claim, stop }
     }
 
-    /// Stops the job, if it runs here. The first reason stays.
+    /// Stops the job, if it is running here. The first reason given counts.
     pub(crate) fn stop(&self, job: JobId, why: Stop) {
         let stops = self.0.lock();
         for (_, stop) in stops.iter().filter(|((running, _), _)| *running == job) {
@@ -55,7 +53,7 @@ impl Running {
         }
     }
 
-    /// Stops all of them.
+    /// Stops all jobs.
     pub(crate) fn stop_all(&self, why: Stop) {
         for stop in self.0.lock().values() {
             pull(stop, why.clone());
@@ -70,17 +68,17 @@ impl Running {
         self.claims().into_iter().map(|(job, _)| job).collect()
     }
 
-    /// The jobs with the epochs of their claims.
+    /// All running jobs with the epochs of their claims.
     pub(crate) fn claims(&self) -> Vec<(JobId, i64)> {
         self.0.lock().keys().copied().collect()
     }
 
-    /// The claims of one job that are at work here.
+    /// The claims of one job that are running here.
     pub(crate) fn claims_of(&self, job: JobId) -> Vec<(JobId, i64)> {
         self.claims().into_iter().filter(|(running, _)| *running == job).collect()
     }
 
-    /// Stops one claim of a job; another one that it has by now goes on.
+    /// Stops one claim of a job; a later claim of the same job continues.
     pub(crate) fn stop_claim(&self, claim: (JobId, i64), why: Stop) {
         if let Some(stop) = self.0.lock().get(&claim) {
             pull(stop, why);
@@ -97,7 +95,7 @@ fn pull(stop: &watch::Sender<Option<Stop>>, why: Stop) {
 }
 
 impl Slot {
-    /// Waits until somebody stops the job.
+    /// Waits until the job is stopped.
     pub(crate) async fn stopped(&self) -> Stop {
         let mut stop = self.stop.clone();
         match stop.wait_for(Option::is_some).await.map(|stop| stop.clone()) {

@@ -1,5 +1,5 @@
-//! What happens when its time comes: polls of pull mirrors, jobs of workers that died, the collection of
-//! garbage, the end of old history.
+//! Starts what is due: polls of pull mirrors, jobs with expired leases, garbage collections, and the removal of old
+//! history.
 
 use crate::{Engine, sorts::garbage};
 use futures::FutureExt;
@@ -21,12 +21,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The shortest interval of a mirror is a minute; nobody notices these seconds.
+/// Short compared to the shortest interval of a mirror, which is a minute.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 const TIDY_EVERY: Duration = Duration::from_secs(60 * 60);
-/// How much of the past is looked at in one read.
+/// The number of history entries in one read.
 const PAGE: i64 = 500;
-/// How many rows one transaction forgets at most. It stops earlier when its turn is over.
+/// The maximum number of rows that one transaction removes. It stops earlier when its turn is over.
 const AT_ONCE: usize = 100;
 
 impl Engine {
@@ -83,7 +83,7 @@ impl Engine {
     }
 
     async fn tidy(&self) -> Result<(), Error> {
-        // While servers are replaced one by one, those of an older version go on queueing.
+        // During a rolling upgrade, servers of an older version still enqueue jobs.
         self.db().write(Priority::Normal, |tx| jobs::line_up(tx).boxed()).await?;
         for &kind in Kind::ALL {
             self.forget(kind).await?;
@@ -91,8 +91,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets what is beyond what is kept of a sort of history and not needed any more. What may go is found by
-    /// reading, and goes in small transactions, so that nobody waits for it.
+    /// Removes history of one kind that is past its retention and no longer needed. It is found by reading and removed
+    /// in small transactions, so that nothing has to wait for long.
     async fn forget(&self, kind: Kind) -> Result<(), Error> {
         let (keep, undo) = (kind.keep(&self.settings().history), self.settings().garbage.retention.undo);
         let bounds = history::bounds(&mut self.db().read().await?, kind, &keep, undo, self.now()).await?;
@@ -121,8 +121,8 @@ impl Engine {
     }
 }
 
-/// Enqueues the poll of one mirror, unless one waits or runs already, and sets the time of the next. Of several
-/// servers that find it due, one does.
+/// Enqueues the poll of one mirror, unless one is already queued or running, and schedules the next. If several servers
+/// find it due, only one of them enqueues it.
 async fn start(tx: &mut Tx, mirror: &PullMirror, now: Timestamp) -> Result<(), Error> {
     let id = mirror.common.id;
     let next = now + SignedDuration::from_secs(i64::from(mirror.interval_seconds));

@@ -12,7 +12,7 @@ use longshore_model::{
     message::PolicyMessage,
 };
 
-/// The policy that stops.
+/// A policy that stops itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StoppedPolicy {
     pub id: PolicyId,
@@ -21,14 +21,14 @@ pub(crate) struct StoppedPolicy {
 }
 
 impl StoppedPolicy {
-    /// The mirror whose transfer a job is.
+    /// The mirror that a transfer job belongs to.
     pub(crate) fn behind(parameters: &Parameters, repository: Option<RepositoryId>) -> Option<Self> {
         let (id, kind) = parameters.mirror()?;
         Some(Self { id, kind, repository: repository? })
     }
 }
 
-/// Stops a policy, and says so where people look: at the policy, in the activity, in the job's log.
+/// Stops a policy, and records that at the policy, in the activity log and in the job's log.
 pub(crate) async fn stop(
     tx: &mut Tx,
     policy: StoppedPolicy,

@@ -1,4 +1,4 @@
-//! Why a job could not do its work, and what that means for it: another try, or the end.
+//! The causes of a failed job, and whether the job is tried again or ends.
 
 use http::StatusCode;
 use jiff::SignedDuration;
@@ -13,50 +13,48 @@ use longshore_oci::Digest;
 use longshore_remote as remote;
 use std::fmt;
 
-/// The most characters of another's words that are kept.
+/// The maximum number of characters that are stored of another registry's message.
 pub(crate) const LONGEST: usize = 2_000;
 
-/// What stopped a job. What is stored of it is a [`Message`] that names the thing, the cause, and where there is
-/// one the remedy.
+/// The cause of a failed job. It is stored as a [`Message`] that names the object, the cause and, if known, the remedy.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// Another registry.
+    /// An error from another registry.
     Remote(remote::Error),
-    /// Content named by digest is not there (any more): the tag must be planned anew (semantics 24).
+    /// Content requested by digest does not exist (any more), so the tag must be read again (semantics 24).
     Gone(remote::Error),
-    /// A part of what was asked for is not there, though what names it is.
+    /// A part of an image does not exist, although the manifest that references it does.
     PartGone {
-        /// What names it.
+        /// The manifest that references it.
         whole: Digest,
-        /// What is missing.
+        /// The missing part.
         part: Digest,
-        /// Whether an index without it could be taken by another setting.
+        /// Whether it is missing from an index, which another setting would accept without it.
         is_index: bool,
-        /// The registry's answer.
         error: remote::Error,
     },
-    /// What came is longer than what was asked for; in words that may name the registry.
+    /// The content received is not what was requested. The text may name the registry.
     WrongContent(String),
-    /// Another registry did what no retry will mend; in words that may name it.
+    /// A permanent problem of another registry. The text may name it.
     Foreign(String),
-    /// This registry's own content.
+    /// An error of this registry's own storage.
     Content(content::Error),
-    /// The database.
+    /// An error of the database.
     Metadata(metadata::Error),
-    /// What no retry will change.
+    /// A permanent error.
     Final(Message),
-    /// What may be otherwise soon.
+    /// A temporary error.
     Passing(Message),
-    /// A later change took the place of the job's own (semantics 1).
+    /// A later change supersedes the job's (semantics 1).
     Superseded(Message),
-    /// Some tags of a poll could not be had for a reason that may pass (semantics 37).
+    /// Some tags of a poll failed for a temporary reason (semantics 37).
     Tags {
-        /// Which, and how the others fared.
+        /// The tags that failed, and the result of the others.
         message: Message,
-        /// The poll's own schedule would look at them again after so long at most.
+        /// The mirror's interval, after which its next poll would read them again anyway.
         comes_round: SignedDuration,
     },
-    /// Not asked for, because the registry as a whole had failed before or wants to be left alone.
+    /// Not requested, because the registry as a whole has failed or is in back-off.
     Halted,
     /// The policy behind the job was changed, disabled or deleted (semantics 34).
     Withdrawn(Withdrawal),
@@ -74,30 +72,30 @@ impl From<metadata::Error> for Trouble {
     }
 }
 
-/// For the server's own log, which administrators read.
+/// For the server's log, which only administrators read.
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message(None, None).sentence(&Everything))
     }
 }
 
-/// What becomes of a job in trouble.
+/// What happens to a failed job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It is tried again, not before the registry's `Retry-After`.
     Retry(Option<SignedDuration>),
     /// It ends.
     Errored,
-    /// It ends without anybody's fault.
+    /// It ends because a later change superseded it.
     Superseded,
-    /// It ends because nobody wants it any more.
+    /// It ends because its policy was changed, disabled or deleted.
     Canceled,
-    /// It is somebody else's by now.
+    /// Another worker may hold it by now.
     Lost,
 }
 
 impl Trouble {
-    /// What becomes of the job.
+    /// What happens to the job.
     pub(crate) fn fate(&self) -> Fate {
         use metadata::Error::LeaseLost;
         match self {
@@ -110,7 +108,7 @@ impl Trouble {
             }
             Self::Remote(_) | Self::Gone(_) | Self::PartGone { .. } => Fate::Errored,
             Self::WrongContent(_) | Self::Foreign(_) | Self::Final(_) => Fate::Errored,
-            // No retry brings the right key (semantics 30).
+            // A retry does not help against a wrong key (semantics 30).
             Self::Metadata(metadata::Error::SecretUnreadable) => Fate::Errored,
             Self::Metadata(_) | Self::Passing(_) | Self::Tags { .. } | Self::Halted => Fate::Retry(None),
             Self::Content(error) if content_may_recover(error) => Fate::Retry(None),
@@ -121,7 +119,7 @@ impl Trouble {
         }
     }
 
-    /// The longest that another try may be put off; none: as long as the number of tries says.
+    /// The maximum delay of the next attempt; `None` if only the number of attempts counts.
     pub(crate) fn longest_wait(&self) -> Option<SignedDuration> {
         match self {
             Self::Tags { comes_round, .. } => Some(*comes_round),
@@ -129,14 +127,13 @@ impl Trouble {
         }
     }
 
-    /// Whether nothing was asked, because the remote is left alone for now: whatever else the run has to do
-    /// will fare the same.
+    /// Whether no request was sent because the remote is in back-off, which also applies to the rest of the run.
     pub(crate) fn is_waiting(&self) -> bool {
         matches!(self, Self::Remote(error) if error.is_waiting())
     }
 
-    /// What is stored of it. Words of another registry belong to `remote`, words about content to `repository`:
-    /// who may see those is shown them.
+    /// The message to store. Words of another registry are shown only to those who may see `remote`, words about
+    /// content only to those who may see `repository`.
     pub(crate) fn message(&self, remote: Option<&RemoteRef>, repository: Option<&RepositoryRef>) -> Message {
         let foreign = |said: String| match remote {
             Some(remote) => TroubleMessage::Remote { remote: remote.clone(), said }.into(),
@@ -177,19 +174,19 @@ impl Trouble {
         message.shortened(LONGEST)
     }
 
-    /// Whether the job is not this worker's any more, or nobody's: nothing else of it needs to be tried.
+    /// Whether this worker no longer holds the job, or the job was withdrawn, so that the rest of it must not be tried.
     pub(crate) fn ends_all(&self) -> bool {
         self.fate() == Fate::Lost || matches!(self, Self::Withdrawn(_))
     }
 
-    /// Whether the policy behind the job must not go on before a person has looked (semantics 15).
+    /// Whether the policy behind the job must stop until a person has looked at it (semantics 15).
     pub(crate) fn stops_policy(&self) -> bool {
         matches!(self, Self::Remote(remote::Error::RealmChanged { .. }))
     }
 
-    /// Whether the other registry as a whole fails, refuses these credentials or wants to be left alone, so that
-    /// the next request would meet the same (semantics 39). An answer about one thing that was asked for, and a
-    /// request for one thing that goes unanswered, say nothing of the rest (semantics 37).
+    /// Whether the error concerns the other registry as a whole, so that the next request would fail as well: it is
+    /// unavailable, refuses the credentials or has a rate limit (semantics 39). An error or timeout that concerns one
+    /// object says nothing about others (semantics 37).
     pub(crate) fn is_of_the_whole(&self, registry: &remote::Registry) -> bool {
         use remote::Error;
         let Self::Remote(error) = self else { return false };
@@ -200,14 +197,14 @@ impl Trouble {
             | Error::RealmRefused { .. }
             | Error::Ca(_)
             | Error::Settings(_) => true,
-            // A certificate that is not trusted, and the like.
+            // Such as an untrusted certificate.
             Error::Network { .. } if !error.is_transient() => true,
             error => registry.is_away(error),
         }
     }
 
-    /// Whether the registry answered that what need not be there is not there, or gives it to nobody. Some answer 403
-    /// for either (semantics 40), and a licence may be the reason too.
+    /// Whether the registry answered that optional content does not exist or is not given out. Some registries answer
+    /// 403 for either (semantics 40), and a licence may also be the reason.
     pub(crate) fn says_not_there(&self) -> bool {
         match self {
             Self::Gone(_) => true,
@@ -219,7 +216,7 @@ impl Trouble {
         }
     }
 
-    /// Whether the content came, but is not what was asked for.
+    /// Whether the content received is not what was requested.
     pub(crate) fn is_wrong_content(&self) -> bool {
         matches!(
             self,
@@ -230,29 +227,29 @@ impl Trouble {
     }
 }
 
-/// Errors of a registry as they come; what is gone by digest is told apart where it is asked for.
+/// For any error of a registry; see [`by_digest`] for requests by digest.
 impl From<remote::Error> for Trouble {
     fn from(error: remote::Error) -> Self {
         Self::Remote(error)
     }
 }
 
-/// An error about content that was asked for by digest.
+/// An error of a request by digest.
 pub(crate) fn by_digest(error: remote::Error) -> Trouble {
     if error.is_not_found() { Trouble::Gone(error) } else { Trouble::Remote(error) }
 }
 
-/// The store may have room again, and a broken connection may hold.
+/// The storage may have space again, and a connection may not break the next time.
 fn content_may_recover(error: &content::Error) -> bool {
     matches!(error, content::Error::Storage(_) | content::Error::Metadata(_) | content::Error::BrokenOff(_))
 }
 
-/// Words of the store and the database name files and tables.
+/// Errors of the storage and the database name files and tables, so only administrators see them.
 fn is_servers_own(error: &content::Error) -> bool {
     matches!(error, content::Error::Storage(_) | content::Error::Metadata(_))
 }
 
-/// What to do about an error of a registry, where a person can do something.
+/// What a person can do about an error of a registry; empty if nothing.
 fn remedy(error: &remote::Error) -> &'static str {
     match error {
         remote::Error::WrongCredentials { .. } => "; type the right ones at its remote",

@@ -1,5 +1,5 @@
-//! Running jobs: claiming them, keeping their leases, stopping them. Which job is next is decided in `queues`;
-//! what a job does is in `sorts`, and how its end is written down in `ending`.
+//! Claims jobs, runs them, renews their leases and stops them. `queues` decides which job is next, `sorts` does the
+//! work of each kind of job, and `ending` records the result.
 
 use crate::{
     Engine,
@@ -26,13 +26,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// A lease is renewed when this part of it is over.
+/// A lease is renewed after this fraction of its duration.
 const RENEW_AFTER: u32 = 3;
-/// Log and progress of a running job are written this often.
+/// How often the log and progress of a running job are written.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 impl Engine {
-    /// Works until `shutdown`: evaluates changes of tags, runs transfers, starts what is due. Then stops what
-    /// runs and gives it back, so that the next start goes on with it.
+    /// Evaluates changes of tags, runs jobs and starts what is due, until `shutdown`. Then stops all running jobs and
+    /// returns them to the queue, to be resumed after the next start.
     pub async fn run(&self, shutdown: CancellationToken) {
         if let Err(error) = self.free_leases().await {
             tracing::error!(%error, "the jobs of an earlier start could not be freed");
@@ -53,8 +53,8 @@ impl Engine {
         }
     }
 
-    /// Stops a job that runs here, at once, in the middle of a blob too. Whether it may be cancelled, and that
-    /// it shall be, is written down before by [`jobs::cancel`].
+    /// Stops a job that is running here immediately, even in the middle of a blob. The caller has already called
+    /// [`jobs::cancel`], which checks whether the job may be canceled and records the request.
     pub fn cancel(&self, job: JobId) {
         self.running().stop(job, Stop::Canceled);
     }
@@ -64,7 +64,7 @@ impl Engine {
         self.db().write(Priority::Normal, work!(|tx| jobs::release_all(tx, boot, now).await)).await.map(drop)
     }
 
-    /// Takes jobs that wait and are due, oldest first.
+    /// Claims jobs that are due, oldest first.
     pub(crate) async fn claim(
         &self,
         tx: &mut Tx,
@@ -75,7 +75,7 @@ impl Engine {
         jobs::claim(tx, actions, self.boot(), worker, self.now(), lease, limit).await
     }
 
-    /// Takes one job of a lane.
+    /// Claims one job of a lane.
     pub(crate) async fn claim_lane(
         &self,
         tx: &mut Tx,
@@ -86,25 +86,25 @@ impl Engine {
         jobs::claim_lane(tx, action, due, self.boot(), worker, self.now(), lease).await
     }
 
-    /// Waits until there may be work: it is announced, its time comes, or the net is drawn in.
+    /// Waits until there may be work: a job is announced or becomes due, or [`NET`] has passed.
     pub(crate) async fn idle(&self, actions: &[JobAction], changes: &mut broadcast::Receiver<Change>) {
         let due = async { sleep(self.until_due().await.unwrap_or(NET)).await };
         select! {
-            // First, so that what is known already need not be looked up.
+            // First, so that the database is not read if there are announcements already.
             biased;
             () = work_is_announced(actions, changes) => {}
             () = due => {}
         }
     }
 
-    /// How long until the next waiting job is due. One that is due already waits for another to end.
+    /// The time until the next job becomes due, at most [`NET`]. A job that is already due waits for another to end.
     async fn until_due(&self) -> Option<Duration> {
         let (mut conn, now) = (self.db().read().await.ok()?, self.now());
         let due = jobs::next_due(&mut conn, now).await.ok()??;
         Some(Duration::try_from(due.duration_since(now)).ok()?.min(NET))
     }
 
-    /// Runs one job to whatever end.
+    /// Runs one claimed job and records how it ends.
     pub(crate) async fn run_claim(&self, claim: Claim, slot: Slot) {
         let journal = Journal::of(&claim);
         let ended = match self.may_ask(&claim).await {
@@ -137,7 +137,7 @@ impl Engine {
         self.memory().end(claim.job.id, claim.epoch, due);
         match written {
             Ok(_) | Err(Error::LeaseLost { .. }) => {}
-            // The lease runs out, and the job is taken up again.
+            // The lease will expire, and then the job is claimed again.
             Err(error) => {
                 tracing::error!(job = %claim.job.id, %error, "the end of a job could not be written")
             }
@@ -145,7 +145,7 @@ impl Engine {
     }
 
     async fn work(&self, claim: &Claim, journal: &Journal) -> Result<Finished, Trouble> {
-        // Somebody may have cancelled it between the claim and now, or paused what it belongs to.
+        // It may have been canceled or paused since the claim.
         let mut conn = self.db().read().await?;
         if jobs::cancel_requested(&mut conn, claim.job.id).await? {
             self.cancel(claim.job.id);
@@ -159,7 +159,7 @@ impl Engine {
         sorts::run(self, claim, journal).await
     }
 
-    /// Renews the lease and writes what the job tells, until the lease is lost.
+    /// Renews the lease and writes the journal until the lease is lost.
     async fn keep(&self, claim: &Claim, journal: &Journal) {
         let mut ticks = interval(TELL_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -202,7 +202,7 @@ impl Engine {
                     continue;
                 }
                 Ok(_) => continue,
-                // Something was missed: all are looked at.
+                // Announcements were missed, so check all jobs.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     self.heed_pauses().await;
                     self.running().all()
@@ -219,8 +219,8 @@ impl Engine {
         }
     }
 
-    /// Stops what runs here and is this server's no more, because a pause has taken it away. It could commit
-    /// nothing anyway; now it sends nothing either.
+    /// Stops the jobs running here that a pause has taken away from this server. They could not commit anything anyway;
+    /// stopping them keeps them from sending anything, too.
     pub async fn heed_pauses(&self) {
         self.heed_loss(self.running().claims()).await;
     }
@@ -231,7 +231,7 @@ impl Engine {
         }
         match self.taken_away(claims).await {
             Ok(lost) => lost.into_iter().for_each(|claim| self.running().stop_claim(claim, Stop::Taken)),
-            // Each finds out by itself when it writes the next time.
+            // Each job will notice when it writes the next time.
             Err(error) => tracing::warn!(%error, "running jobs could not be compared with the queue"),
         }
     }
