@@ -12,7 +12,7 @@ export interface Credentials {
 export async function signIn(page: Page, who: Credentials, next = "/repositories"): Promise<void> {
   await page.goto(`/sign-in?next=${encodeURIComponent(next)}`);
   await hydrated(page);
-  await page.getByLabel("User name").fill(who.name);
+  await page.getByLabel("Username").fill(who.name);
   await page.getByLabel("Password").fill(who.password);
   await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
   await expect(page).toHaveURL(next);

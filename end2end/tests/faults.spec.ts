@@ -81,7 +81,7 @@ test.describe("a form without script", () => {
 
   test("says that it needs JavaScript and is not submitted", async ({ page, longshore }) => {
     await page.goto("/sign-in?next=/organizations/new");
-    await page.getByLabel("User name").fill(longshore.admin.name);
+    await page.getByLabel("Username").fill(longshore.admin.name);
     await page.getByLabel("Password", { exact: true }).fill(longshore.admin.password);
     await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
     await expect(page).toHaveURL("/organizations/new");

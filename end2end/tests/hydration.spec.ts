@@ -146,7 +146,7 @@ test.describe("without script", () => {
 
   test("signing in works, and a page is complete", async ({ page, longshore }) => {
     await page.goto("/sign-in");
-    await page.getByLabel("User name").fill(longshore.admin.name);
+    await page.getByLabel("Username").fill(longshore.admin.name);
     await page.getByLabel("Password", { exact: true }).fill(longshore.admin.password);
     await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
     await expect(page).not.toHaveURL(/sign-in/);

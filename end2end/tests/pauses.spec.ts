@@ -136,7 +136,7 @@ test.describe("pausing", () => {
 
     test("the buttons are plain forms", async ({ page, longshore }) => {
       await page.goto("/sign-in?next=/system");
-      await page.getByLabel("User name").fill(longshore.admin.name);
+      await page.getByLabel("Username").fill(longshore.admin.name);
       await page.getByLabel("Password").fill(longshore.admin.password);
       await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
       await page.getByRole("button", { name: "Pause everything" }).click();

@@ -9,11 +9,11 @@ test.describe("signing in", () => {
 
     test("shows an error and keeps the username", async ({ page, longshore }) => {
       await open(page, "/sign-in");
-      await page.getByLabel("User name").fill("admin");
+      await page.getByLabel("Username").fill("admin");
       await page.getByLabel("Password").fill("guess");
       await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
       await expect(page.getByRole("alert")).toContainText(/password/i);
-      await expect(page.getByLabel("User name")).toHaveValue("admin");
+      await expect(page.getByLabel("Username")).toHaveValue("admin");
       await screenshot(page, "sign-in");
 
       await page.getByLabel("Password").fill(longshore.admin.password);
@@ -40,7 +40,7 @@ test.describe("signing in", () => {
 
   test("never redirects to another site", async ({ page, longshore }) => {
     await open(page, "/sign-in?next=//example.com/");
-    await page.getByLabel("User name").fill(longshore.admin.name);
+    await page.getByLabel("Username").fill(longshore.admin.name);
     await page.getByLabel("Password").fill(longshore.admin.password);
     await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
     await expect(page).toHaveURL("/repositories");
@@ -51,11 +51,11 @@ test.describe("signing in", () => {
 
     test("works as a plain form", async ({ page, longshore }) => {
       await page.goto("/sign-in?next=/repositories");
-      await page.getByLabel("User name").fill(longshore.admin.name);
+      await page.getByLabel("Username").fill(longshore.admin.name);
       await page.getByLabel("Password").fill("guess");
       await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
       await expect(page.getByRole("alert")).toContainText(/password/i);
-      await page.getByLabel("User name").fill(longshore.admin.name);
+      await page.getByLabel("Username").fill(longshore.admin.name);
       await page.getByLabel("Password").fill(longshore.admin.password);
       await page.getByRole("main").getByRole("button", { name: "Sign in" }).click();
       await expect(page).toHaveURL("/repositories");

@@ -41,7 +41,7 @@ pub fn SignIn() -> impl IntoView {
                 <input type="hidden" name="next" value=next/>
                 <TextField
                     name="username"
-                    label="User name"
+                    label="Username"
                     value=username
                     kind=FieldKind::Code
                     autocomplete="username"

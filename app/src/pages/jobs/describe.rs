@@ -30,7 +30,7 @@ pub fn cause(cause: &Cause) -> String {
         }
         Cause::TagChanged { author: Author::System } => "The tag changed".to_owned(),
         Cause::Schedule => "Scheduled".to_owned(),
-        Cause::Asked { author } => format!("{author} asked for it"),
+        Cause::Asked { author } => format!("Started by {author}"),
         Cause::Policy { policy: PolicyKind::Promotion, .. } => "Triggered by a promotion policy".to_owned(),
         Cause::Policy { policy, .. } => format!("Triggered by a {}", policy.noun()),
     }

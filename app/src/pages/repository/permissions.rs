@@ -30,7 +30,7 @@ pub fn Permissions() -> impl IntoView {
                     <td>"Everything, as in every repository."</td>
                 </tr>
                 <tr>
-                    <th scope="row">"Everybody else"</th>
+                    <th scope="row">"Everyone else"</th>
                     <td>{everybody(summary.repository.visibility)}</td>
                 </tr>
             </Table>
@@ -47,7 +47,7 @@ pub fn Permissions() -> impl IntoView {
 }
 
 fn owner(namespace: &str) -> String {
-    format!("{namespace}, who owns the namespace")
+    format!("{namespace}, the namespace owner")
 }
 
 fn everybody(visibility: Visibility) -> &'static str {
