@@ -1,5 +1,5 @@
-//! Where a registry is and how it is spoken to: address, quirks, credentials, TLS, proxy. What a
-//! person typed becomes an [`Endpoint`] here or is refused with what to type instead.
+//! The connection settings of a registry: address, quirks, credentials, TLS, proxy. User input is parsed into an
+//! [`Endpoint`] here, or rejected with a message that says what to type instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,51 +13,48 @@ use longshore_oci::RemoteName;
 
 use crate::{Budget, NetworkPolicy};
 
-/// A user name with its password or access token.
+/// A username with its password or access token.
 #[derive(Debug, Clone)]
 pub struct Credentials {
-    /// The user name.
     pub username: String,
     /// Password or token; never printed.
     pub secret: SecretString,
 }
 
-/// Everything that is needed to speak to one registry.
+/// The connection settings of one registry.
 #[derive(Clone)]
 pub struct Endpoint {
-    /// Scheme, host and port; made by [`Endpoint::parse_url`].
+    /// Scheme, host and port, from [`Endpoint::parse_url`].
     pub url: Url,
-    /// How its kind of registry differs from others.
     pub quirks: &'static Quirks,
-    /// Absent: anonymous.
+    /// `None` means anonymous.
     pub credentials: Option<Credentials>,
-    /// Certificate authorities to trust beside the system's, in PEM.
+    /// Certificate authorities to trust in addition to the system's, in PEM.
     pub ca_pem: Option<String>,
     /// Accept any certificate.
     pub skip_tls_verify: bool,
-    /// An HTTP proxy to go through.
     pub proxy: Option<Url>,
-    /// The token realm that credentials may go to; another one is an error (semantics 15).
+    /// The only token realm that credentials may be sent to; any other is an error (semantics 15).
     pub pinned_realm: Option<String>,
-    /// Which addresses may be spoken to.
+    /// Which addresses may be connected to.
     pub network: NetworkPolicy,
-    /// Whether this is the very server that asks. Its own address may be private whatever `network` says,
-    /// and nothing else that way (semantics 28).
+    /// Whether this is the local server itself. Its own address may then be private whatever `network` says, but no
+    /// other address may (semantics 28).
     pub is_this_server: bool,
-    /// How much of what it lists is read in one run.
+    /// How much of its listings one run reads.
     pub budget: Budget,
-    /// The time of day, for answers that have no `Date` of their own; without it, such a one has no time.
+    /// The clock for responses without a `Date` header; `None` leaves those without a time.
     pub clock: Option<Clock>,
-    /// How long answers are waited for.
+    /// How long to wait for responses.
     pub patience: Patience,
 }
 
-/// How long answers are waited for.
+/// How long to wait for responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// For the beginning of the answer to a question: a registry that has it may have to ask another one first.
+    /// For the headers of a response; a pull-through registry may have to query its upstream first.
     pub answer: Duration,
-    /// For the beginning of a blob, for each further piece of any answer, and for an upload on which nothing moves.
+    /// For the headers of a blob, for each further chunk of any body, and for an upload that makes no progress.
     pub idle: Duration,
 }
 
@@ -67,11 +64,11 @@ impl Default for Patience {
     }
 }
 
-/// Tells the time of day.
+/// Returns the current time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 impl std::fmt::Debug for Endpoint {
-    /// Without anything that may be secret: a proxy's address can hold a password too.
+    /// Omits everything that may be secret; the address of a proxy can contain a password, too.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Endpoint")
             .field("url", &self.url.as_str())
@@ -89,42 +86,41 @@ impl std::fmt::Debug for Endpoint {
 /// Why a registry's address was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// Nothing was typed.
+    /// The input is empty.
     #[error("the registry's address is missing; write it as https://registry.example.com")]
     Missing,
-    /// It cannot be read as an address.
-    #[error("this is no address of a registry ({0}); write it as https://registry.example.com or host:5000")]
+    /// The input is not a URL.
+    #[error(
+        "this is not the address of a registry ({0}); write it as https://registry.example.com or host:5000"
+    )]
     Unreadable(url::ParseError),
-    /// Another scheme than http and https.
+    /// The scheme is neither http nor https.
     #[error("registries are reached by https:// or http://, not by {0}://")]
     Scheme(String),
-    /// A user name or password stands in it.
-    #[error(
-        "leave user name and password out of the address (write {origin}); they have fields of their own"
-    )]
+    /// It contains a username or password.
+    #[error("leave username and password out of the address (write {origin}); they have fields of their own")]
     Credentials {
-        /// What to write.
+        /// The address without these parts.
         origin: String,
     },
-    /// There is something behind host and port.
+    /// There is a path, query or fragment after host and port.
     #[error("the address ends after host and port: write {origin}; the repository has a field of its own")]
     Path {
-        /// What to write.
+        /// The address without these parts.
         origin: String,
     },
-    /// Registries of this kind have one address, and this is another.
+    /// Registries of this kind have a fixed address, and this is a different one.
     #[error("{label} is always at {url}; for another registry choose another type")]
     Elsewhere {
-        /// What people call the kind.
+        /// The display name of the kind.
         label: &'static str,
-        /// Its address.
         url: &'static str,
     },
 }
 
 impl Endpoint {
     /// An endpoint without credentials, with the system's certificate authorities and no proxy. It may be at a
-    /// private address; whoever acts for somebody else says whether that one may.
+    /// private address; a caller that acts for a user sets `network` to what that user may reach.
     pub fn new(url: Url, kind: RemoteKind) -> Self {
         Self {
             url,
@@ -142,9 +138,9 @@ impl Endpoint {
         }
     }
 
-    /// Reads what a person types as a registry's address: `https://host`, `http://host:port`, or
-    /// `host:port` alone, which means https. A kind with a fixed address has that one: nothing need be typed, and
-    /// whatever is typed must be a host of it.
+    /// Parses the address of a registry as users type it: `https://host`, `http://host:port`, or `host:port` alone,
+    /// which means https. For a kind with a fixed address the input may be empty, and otherwise must be one of its
+    /// hosts.
     pub fn parse_url(kind: RemoteKind, typed: &str) -> Result<Url, UrlError> {
         let typed = typed.trim();
         let Some(address) = &kind.quirks().address else { return parse_origin(typed) };
@@ -157,7 +153,7 @@ impl Endpoint {
         Url::parse(address.url).map_err(UrlError::Unreadable)
     }
 
-    /// Host and port as in a pull command; what messages call the registry.
+    /// Host and port as in a pull command; messages name the registry by it.
     pub fn host(&self) -> String {
         host_of(&self.url)
     }
@@ -173,7 +169,7 @@ impl Endpoint {
         api
     }
 
-    /// The repository as the registry calls it: Docker Hub keeps `nginx` as `library/nginx`.
+    /// The full name of the repository at the registry: on Docker Hub, `nginx` is `library/nginx`.
     pub fn repository(&self, name: &RemoteName) -> RemoteName {
         match self.quirks.library {
             // 255 characters may leave no room for the prefix; no registry has such names.
@@ -204,7 +200,7 @@ fn parse_origin(typed: &str) -> Result<Url, UrlError> {
     Ok(url)
 }
 
-/// Host and, where it is not the scheme's own, port.
+/// Host, and port unless it is the default of the scheme.
 pub(crate) fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
@@ -213,7 +209,7 @@ pub(crate) fn host_of(url: &Url) -> String {
     }
 }
 
-/// Whether the address is this very machine by its name or number.
+/// Whether the host is localhost or a loopback address.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -233,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_type_becomes_an_address() {
+    fn addresses_are_parsed_as_users_type_them() {
         assert_eq!(parse("registry.example").unwrap(), "https://registry.example/");
         assert_eq!(parse(" localhost:5000 ").unwrap(), "https://localhost:5000/");
         assert_eq!(parse("http://10.0.0.1:5000/").unwrap(), "http://10.0.0.1:5000/");
@@ -241,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_address_is_told_what_to_type() {
+    fn the_error_for_a_wrong_address_says_what_to_type() {
         assert_eq!(parse(""), Err(UrlError::Missing));
         assert!(matches!(parse("https://"), Err(UrlError::Unreadable(_))));
         assert!(matches!(parse("https://host:99999"), Err(UrlError::Unreadable(_))));
@@ -254,14 +250,14 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_the_address_is_refused_and_not_repeated() {
+    fn a_password_in_the_address_is_rejected_and_not_repeated() {
         let error = parse("https://me:hunter2@host").unwrap_err();
         assert_eq!(error, UrlError::Credentials { origin: "https://host".into() });
         assert!(!error.to_string().contains("hunter2"));
     }
 
     #[test]
-    fn docker_hub_has_one_address_and_a_library() {
+    fn docker_hub_has_a_fixed_address_and_a_library_namespace() {
         for typed in ["", "docker.io", "https://index.docker.io", "registry-1.docker.io"] {
             let url = Endpoint::parse_url(RemoteKind::DockerHub, typed).unwrap();
             assert_eq!(url.as_str(), "https://index.docker.io/");

@@ -1,5 +1,4 @@
-//! What can go wrong with another registry. Each error names the host, what was asked, what it
-//! answered and why, and knows whether trying again may help.
+//! Errors of other registries. Each names the host, the operation and the cause, and knows whether a retry may help.
 
 use std::time::Duration;
 
@@ -9,151 +8,102 @@ use longshore_oci::{Digest, ErrorCode};
 
 use crate::{AddressRefused, CaError, CertificateProblem, Failure};
 
-/// The outcome of an operation at another registry that did not work.
+/// Why an operation at another registry failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No answer came.
+    /// There was no response.
     #[error("{doing}: {host} failed: {failure}")]
-    Network {
-        /// Host and port.
-        host: String,
-        /// What was being done.
-        doing: String,
-        /// Why.
-        failure: Failure,
-    },
-    /// It was not asked, because it is left alone for now (semantics 39).
+    Network { host: String, doing: String, failure: Failure },
+    /// No request was sent because the gate is closed for now (semantics 39).
     #[error("{doing}: {host} is not asked for the next {seconds} s, because {}", .reason.because())]
     Waits {
-        /// Host and port.
         host: String,
-        /// What was to be done.
         doing: String,
-        /// Why it is left alone.
         reason: WaitReason,
-        /// How long it still is, at least.
+        /// How long the gate stays closed, at least.
         seconds: u64,
     },
-    /// The host is at an address that is not spoken to.
+    /// The host is at an address that must not be connected to.
     #[error(transparent)]
     AddressRefused(#[from] AddressRefused),
-    /// It answered with an error.
+    /// It returned an error.
     #[error(transparent)]
     Refused(Box<Refusal>),
-    /// User name or password are wrong.
+    /// The username or password is wrong.
     #[error("{host} did not accept the credentials of {username:?}{}", bracketed(.message))]
     WrongCredentials {
-        /// Who refused them: the registry or its token service.
+        /// The host that rejected them: the registry or its token service.
         host: String,
-        /// For whom.
         username: String,
-        /// Its own words.
+        /// The message of the registry.
         message: String,
     },
-    /// Credentials are missing, or those given do not suffice.
+    /// Credentials are missing or insufficient.
     #[error(
         "{doing}: {host} {}{}",
         if *.anonymous { "asks for credentials, and none are given" } else { "does not allow it to these credentials" },
         bracketed(.message)
     )]
     Unauthorized {
-        /// Host and port.
         host: String,
-        /// What was being done.
         doing: String,
-        /// Whether no credentials were given.
         anonymous: bool,
-        /// Its own words.
+        /// The message of the registry.
         message: String,
     },
-    /// The registry names another token realm than the one that credentials may go to.
+    /// The registry names a token realm other than the one that credentials may be sent to.
     #[error(
         "{host} now asks to send the credentials to {now} instead of {pinned}; nothing was sent. If the \
          change is right, run Connect and save again"
     )]
     RealmChanged {
-        /// The registry.
         host: String,
-        /// The realm that was seen by Connect.
+        /// The realm that Connect saw.
         pinned: String,
-        /// The realm that it names now.
         now: String,
     },
     /// The registry names a realm to which no credentials are sent.
     #[error("{host} asks to send the credentials to {realm}, and nothing was sent: {reason}")]
-    RealmRefused {
-        /// The registry.
-        host: String,
-        /// The realm.
-        realm: String,
-        /// Why not.
-        reason: &'static str,
-    },
-    /// An answer that breaks the specification.
+    RealmRefused { host: String, realm: String, reason: &'static str },
+    /// The response violates the specification.
     #[error("{doing}: {host} answered something that no registry should: {what}")]
-    BadAnswer {
-        /// Host and port.
-        host: String,
-        /// What was being done.
-        doing: String,
-        /// What is wrong with the answer.
-        what: String,
-    },
-    /// The bytes are not those that were asked for.
+    BadAnswer { host: String, doing: String, what: String },
+    /// The content does not match the requested digest.
     #[error("{doing}: {host} sent content with the digest {actual} instead of {expected}")]
-    DigestMismatch {
-        /// Host and port.
-        host: String,
-        /// What was being done.
-        doing: String,
-        /// What was asked for.
-        expected: Digest,
-        /// What came.
-        actual: Digest,
-    },
-    /// The stream that was to be uploaded failed; the registry is not to blame.
+    DigestMismatch { host: String, doing: String, expected: Digest, actual: Digest },
+    /// The stream to upload failed; the registry is not to blame.
     #[error("{doing}: the content to send to {host} could not be read: {source}")]
-    Source {
-        /// Host and port.
-        host: String,
-        /// What was being done.
-        doing: String,
-        /// What the stream said.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The certificate authority is unusable.
+    Source { host: String, doing: String, source: Box<dyn std::error::Error + Send + Sync> },
+    /// The certificate authority is not usable.
     #[error("the certificate authority is not usable: {0}")]
     Ca(#[from] CaError),
-    /// No client can be made of the settings.
+    /// No client can be built from the settings.
     #[error("these connection settings do not work: {0}")]
     Settings(String),
 }
 
-/// An error answer of a registry.
+/// An error response of a registry.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{doing}: {host} answered {status}{}", self.reason())]
 pub struct Refusal {
-    /// Host and port.
     pub host: String,
-    /// What was being done.
     pub doing: String,
-    /// The HTTP status.
     pub status: StatusCode,
-    /// The first error code of its body.
+    /// The first error code of the body.
     pub code: Option<ErrorCode>,
-    /// Its own words: shortened, without control characters.
+    /// The message of the registry, shortened and without control characters.
     pub message: String,
-    /// How long it asks to be left alone.
+    /// From `Retry-After`.
     pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
-    /// Whether the registry asks to be left alone for a while: with 429, or with a 403 that says when to come back.
+    /// Whether the registry limits requests: 429, or 403 with `Retry-After`.
     pub(crate) fn is_limit(&self) -> bool {
         asks_to_wait(self.status, self.retry_after)
     }
 
-    /// Code and message, as far as there are any.
+    /// Code and message, as far as present.
     pub(crate) fn words(&self) -> String {
         match (&self.code, self.message.as_str()) {
             (None, message) => message.to_owned(),
@@ -162,23 +112,23 @@ impl Refusal {
         }
     }
 
-    /// The same in brackets.
+    /// [`Self::words`] in brackets.
     pub(crate) fn reason(&self) -> String {
         bracketed(&self.words())
     }
 }
 
-/// Whether an answer with this status and `Retry-After` is about how much was asked, and not about what.
+/// Whether a response with this status and `Retry-After` is a rate limit rather than an answer to the request.
 pub(crate) fn asks_to_wait(status: StatusCode, retry_after: Option<Duration>) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::FORBIDDEN && retry_after.is_some())
 }
 
-/// Whether what stands in front of a registry answers so while the registry is away.
+/// Whether a proxy in front of a registry returns this status while the registry is down.
 pub(crate) fn is_unavailable(status: StatusCode) -> bool {
     matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
 }
 
-/// Whether a server failed that may work later: any 5xx but those that say that it cannot do this at all.
+/// Whether this is a server error that may pass: any 5xx except those that mean that the operation is unsupported.
 pub(crate) fn server_fails(status: StatusCode) -> bool {
     let cannot = matches!(status, StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED);
     status.is_server_error() && !cannot
@@ -189,11 +139,11 @@ fn bracketed(words: &str) -> String {
 }
 
 impl Error {
-    /// Whether the same request may work later without anybody doing anything.
+    /// Whether the same request may succeed later without any intervention.
     pub fn is_transient(&self) -> bool {
         match self {
             Error::Network { failure, .. } => match failure {
-                // A network that is being restarted loses names, too.
+                // A network that is being restarted fails to resolve names, too.
                 Failure::UnknownHost
                 | Failure::Refused
                 | Failure::Unreachable(_)
@@ -224,8 +174,8 @@ impl Error {
         }
     }
 
-    /// Whether this may mean that the registry as a whole cannot be spoken to for now: it is overloaded, not reached,
-    /// or says nothing. [`crate::Registry::is_away`] knows whether it does.
+    /// Whether this may mean that the registry as a whole is unavailable: overloaded, unreachable or silent.
+    /// [`crate::Registry::is_away`] knows whether it is.
     pub fn may_be_away(&self) -> bool {
         match self {
             Error::Network { .. } => self.is_transient(),
@@ -234,12 +184,12 @@ impl Error {
         }
     }
 
-    /// Whether the registry failed, and not what was asked of it.
+    /// Whether the registry failed, rather than rejected the request.
     pub(crate) fn server_fails(&self) -> bool {
         self.status().is_some_and(server_fails)
     }
 
-    /// How long the registry asks to be left alone.
+    /// The `Retry-After` of the registry.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Error::Refused(refusal) => refusal.retry_after,
@@ -247,13 +197,12 @@ impl Error {
         }
     }
 
-    /// Whether nothing was asked, because the registry is left alone for now: whatever else is to be asked
-    /// will fare the same.
+    /// Whether no request was sent because the gate is closed; every other request would fail the same way.
     pub fn is_waiting(&self) -> bool {
         matches!(self, Error::Waits { .. })
     }
 
-    /// The HTTP status, where it is an error answer.
+    /// The HTTP status, if this is an error response.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Error::Refused(refusal) => Some(refusal.status),
@@ -262,7 +211,7 @@ impl Error {
         }
     }
 
-    /// The registry's error code, where it gave one.
+    /// The error code of the registry, if it sent one.
     pub fn code(&self) -> Option<&ErrorCode> {
         match self {
             Error::Refused(refusal) => refusal.code.as_ref(),
@@ -270,13 +219,13 @@ impl Error {
         }
     }
 
-    /// Whether what was asked for is not there.
+    /// Whether the requested resource does not exist.
     pub fn is_not_found(&self) -> bool {
         self.status() == Some(StatusCode::NOT_FOUND)
     }
 
-    /// Whether it may mean that what was asked for is not there. Registries say so with 404 or 410, and also with 403, with
-    /// 401 to a token that suffices for what is there, and with 400 for a name that they do not know.
+    /// Whether this may mean that the requested resource does not exist. Registries use 404 or 410, but also 403, 401
+    /// for a token that is sufficient for existing resources, and 400 for an unknown name.
     pub fn may_mean_absent(&self) -> bool {
         match self {
             Error::Unauthorized { .. } => true,
@@ -293,7 +242,7 @@ impl Error {
         }
     }
 
-    /// Whether the credentials, or their absence, are the reason.
+    /// Whether the credentials, or the lack of them, are the reason.
     pub fn is_denied(&self) -> bool {
         if matches!(self, Error::Refused(refusal) if refusal.is_limit()) {
             return false;

@@ -1,5 +1,5 @@
-//! Why no HTTP answer came: the causes that a person can do something about, dug out of the
-//! client's nested errors.
+//! Why there was no HTTP response: the causes that a person can act on, extracted from the nested errors of the
+//! HTTP client.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,45 +8,36 @@ use std::io;
 use crate::AddressRefused;
 use crate::network::UnknownHost;
 
-/// What kept a request from being answered.
+/// Why a request got no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// Its name has no address.
+    /// The name does not resolve.
     #[error("there is no such host: its name has no address")]
     UnknownHost,
-    /// Nothing listens on the port.
     #[error("it refused the connection: nothing listens on this port")]
     Refused,
-    /// No route, no network.
+    /// For example no route to the host.
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
-    /// Too slow, in seconds.
+    /// The request timed out.
     #[error("it did not answer within {seconds} s")]
-    Timeout {
-        /// How long it was waited for.
-        seconds: u64,
-    },
-    /// It answered, but its answer comes too slowly to wait for.
+    Timeout { seconds: u64 },
+    /// The body arrives too slowly to wait for.
     #[error("it sent only {bytes} bytes in {seconds} s")]
-    TooSlow {
-        /// How much came.
-        bytes: u64,
-        /// How long it was waited for.
-        seconds: u64,
-    },
-    /// The certificate is not to be trusted.
+    TooSlow { bytes: u64, seconds: u64 },
+    /// The certificate is not trusted.
     #[error("its certificate is not trusted: {0}")]
     Certificate(CertificateProblem),
-    /// TLS was spoken to something that does not.
+    /// The port does not speak TLS.
     #[error("it does not speak TLS on this port")]
     NotTls,
-    /// HTTP was spoken to something that does not; usually it wants TLS.
+    /// The port does not speak plain HTTP; usually it expects TLS.
     #[error("it does not speak plain HTTP on this port")]
     NotHttp,
-    /// TLS failed otherwise.
-    #[error("no TLS connection came about: {0}")]
+    /// Any other TLS error.
+    #[error("the TLS handshake failed: {0}")]
     Tls(String),
-    /// The connection ended before the answer did.
+    /// The connection ended before the response was complete.
     #[error("the connection broke: {0}")]
     Broken(String),
 }
@@ -54,18 +45,16 @@ pub enum Failure {
 /// Why a certificate is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CertificateProblem {
-    /// Signed by nobody that is known here.
+    /// The issuer is unknown.
     UnknownIssuer,
-    /// Made for other names.
+    /// It was issued for other names.
     Name {
-        /// The names in the certificate; may be empty where unknown.
+        /// The names in the certificate; empty if unknown.
         presented: Vec<String>,
     },
-    /// Its time is over.
     Expired,
-    /// Its time has not begun.
     NotYetValid,
-    /// Anything else, in the words of the TLS library.
+    /// Anything else, as described by the TLS library.
     Other(String),
 }
 
@@ -84,13 +73,12 @@ impl fmt::Display for CertificateProblem {
     }
 }
 
-/// What an error turned out to be.
 pub(crate) enum Cause {
     Refused(AddressRefused),
     Failure(Failure),
 }
 
-/// Finds the cause that matters in a client's error.
+/// Finds the relevant cause in an error of the HTTP client.
 pub(crate) fn cause_of(error: &reqwest::Error) -> Cause {
     let mut parse_failed = false;
     for link in chain(error) {
@@ -108,7 +96,7 @@ pub(crate) fn cause_of(error: &reqwest::Error) -> Cause {
         {
             return Cause::Failure(failure);
         }
-        // hyper's own type is not ours to name; its words for unreadable answers are stable.
+        // hyper's error type cannot be named here; its text for malformed responses is stable.
         parse_failed |= link.to_string().starts_with("invalid HTTP");
     }
     Cause::Failure(match () {
@@ -152,17 +140,17 @@ fn from_tls(error: &rustls::Error) -> Failure {
     }
 }
 
-/// `DnsName("example.com")`, as the TLS library prints it, without its wrapping.
+/// The name in `DnsName("example.com")`, as the TLS library prints it.
 fn plain_name(name: &str) -> String {
     name.split('"').nth(1).unwrap_or(name).to_owned()
 }
 
-/// An error and all that it wraps.
+/// An error and all errors that it wraps.
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&link| within(link))
 }
 
-/// What an error wraps. An [`io::Error`] hides that from `source()`.
+/// The error that this one wraps. [`io::Error`] does not return it from `source()`.
 fn within<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(inner) => Some(inner),
@@ -170,7 +158,7 @@ fn within<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError +
     }
 }
 
-/// The words of the deepest error, without the URL that the outer ones repeat.
+/// The message of the innermost error, without the URL that the outer ones repeat.
 pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }

@@ -60,7 +60,7 @@ async fn connections_that_cannot_work_are_rejected_with_the_reason() {
     let at = |url: &str| remote(url, "qa/website", "", "");
 
     no_mirror(&rest, at("ftp://example.com"), "remoteHost", "https://").await;
-    no_mirror(&rest, at("https://user:secret@example.com"), "remoteHost", "user name").await;
+    no_mirror(&rest, at("https://user:secret@example.com"), "remoteHost", "username").await;
     no_mirror(&rest, at("not a url"), "remoteHost", "https://").await;
     no_mirror(&rest, at("https://no-such-host.invalid"), "remoteHost", "no-such-host.invalid").await;
     no_mirror(&rest, at("http://169.254.169.254"), "remoteHost", "169.254.169.254").await;

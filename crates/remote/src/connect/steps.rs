@@ -1,5 +1,5 @@
-//! The checks, one after the other, up to the sign-in. Each notes what it found; `Err(Stop)` means
-//! that those after it make no sense.
+//! The checks up to the sign-in, in order. Each notes its result; `Err(Stop)` means that the checks after it
+//! cannot be run.
 
 use http::{StatusCode, Version};
 use longshore_model::connect::{Check, CheckKind, CheckStatus, ConnectReport, Direction, Permissions};
@@ -227,15 +227,15 @@ impl Findings {
         };
         if scheme == Scheme::Open {
             let message = format!("{host} does not ask for credentials; those of {username:?} are not used");
-            self.warn(CheckKind::Credentials, message, "Leave user name and password empty", USERNAME);
+            self.warn(CheckKind::Credentials, message, "Leave username and password empty", USERNAME);
             return Ok(());
         }
         let actions: &[ScopeAction] = match direction {
             Direction::Pull => &[ScopeAction::Pull],
             Direction::Push => &[ScopeAction::Pull, ScopeAction::Push],
         };
-        // With the rights that are needed later: the token is used again, and some registries
-        // have none to give without a repository.
+        // With the scopes that later checks need: the token is reused, and some registries issue none without a
+        // repository.
         let scopes = vec![registry.scope(repository, actions)];
         let call = Call::new(http::Method::GET, registry.url(""), scopes, "signing in".into());
         match registry.send(call).await {
@@ -249,7 +249,7 @@ impl Findings {
                 Ok(())
             }
             Err(error @ Error::WrongCredentials { .. }) => {
-                let remedy = "Check user name and password; many registries want an access token here";
+                let remedy = "Check username and password; many registries want an access token here";
                 Err(self.fail(failed(
                     CheckKind::Credentials,
                     error.to_string(),
@@ -260,7 +260,7 @@ impl Findings {
             Err(Error::Unauthorized { message, .. }) => {
                 let said = if message.is_empty() { String::new() } else { format!(": {message}") };
                 let message = format!("{host} did not let {username:?} in{said}");
-                let remedy = "Check user name and password".to_owned();
+                let remedy = "Check username and password".to_owned();
                 Err(self.fail(failed(CheckKind::Credentials, message, remedy, Some(PASSWORD))))
             }
             Err(error) => {
@@ -275,7 +275,7 @@ impl Findings {
         match scheme {
             Scheme::Basic => {
                 let message = format!("{host} lets nobody in without credentials, and none are given");
-                let remedy = "Enter user name and password".to_owned();
+                let remedy = "Enter username and password".to_owned();
                 Err(self.fail(failed(CheckKind::Credentials, message, remedy, Some(USERNAME))))
             }
             Scheme::Bearer { .. } | Scheme::Open => {
@@ -287,7 +287,7 @@ impl Findings {
     }
 }
 
-/// What servers answer to plain HTTP on a port that speaks TLS.
+/// Whether the response is the one that servers give to plain HTTP on a TLS port.
 fn wants_tls(endpoint: &Endpoint, ping: &Ping) -> bool {
     let body = String::from_utf8_lossy(&ping.body);
     endpoint.url.scheme() == "http" && ping.status == StatusCode::BAD_REQUEST && body.contains("HTTPS")

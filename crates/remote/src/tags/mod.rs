@@ -60,7 +60,7 @@ pub enum Incomplete {
     OverBudget(#[from] OverBudget),
 }
 
-/// Listed names that are no tags.
+/// Listed names that are not valid tags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OddNames {
     /// How many there are, each name once.
@@ -75,11 +75,11 @@ impl OddNames {
 }
 
 impl fmt::Display for OddNames {
-    /// `2 names that are no tags: "a+b", "c d"`
+    /// `2 names that are not valid tags: "a+b", "c d"`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.count {
             1 => f.write_str("1 name that is no tag")?,
-            many => write!(f, "{many} names that are no tags")?,
+            many => write!(f, "{many} names that are not valid tags")?,
         }
         for (at, example) in self.examples.iter().enumerate() {
             write!(f, "{} {example:?}", if at == 0 { ":" } else { "," })?;

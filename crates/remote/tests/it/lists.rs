@@ -308,13 +308,16 @@ async fn semantics_38_a_page_that_fails_once_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn semantics_37_names_that_are_no_tags_are_counted_and_named() {
+async fn semantics_37_names_that_are_not_valid_tags_are_counted_and_named() {
     let registry = with_tags(3).await;
     registry.list_also("dev/web", "1.0+build");
     registry.list_also("dev/web", "sha256:abc\u{7}");
     let listing = client(&registry).list_tags(&repo(), 1_000).await.unwrap();
     assert_eq!((listing.tags.len(), listing.incomplete), (3, None));
-    assert_eq!(listing.odd_names.to_string(), r#"2 names that are no tags: "1.0+build", "sha256:abc""#);
+    assert_eq!(
+        listing.odd_names.to_string(),
+        r#"2 names that are not valid tags: "1.0+build", "sha256:abc""#
+    );
 }
 
 #[tokio::test]
