@@ -1,5 +1,5 @@
-//! Carrying a plan out: a few tags at a time, each set when all that it needs is in. What hangs on them is
-//! brought in by `families`.
+//! Mirrors tags according to the plan, a few at a time. Each tag is set once everything that it references is stored.
+//! Referrers and digest tags are mirrored by `families`.
 
 use super::{
     known,
@@ -35,11 +35,11 @@ use longshore_remote::Registry;
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 
-/// Tags that are looked up here in one query.
+/// The number of local tags that one database query reads.
 const LOCALS_AT_ONCE: usize = 500;
-/// Tags that are brought in at the same time.
+/// The number of tags that are copied at the same time.
 const TAGS_AT_ONCE: usize = 4;
-/// A tag that moves while it is copied is planned anew so often (semantics 4).
+/// How many times a tag that moves while it is copied is read again (semantics 4).
 const PLANS: u32 = 3;
 
 /// One run of one mirror.
@@ -57,36 +57,36 @@ pub(super) struct Carrier<'a> {
     author: Author,
     lineage: Lineage,
     baseline: Option<BaselineTags>,
-    /// What is here and lacks layers that the mirror asks for (semantics 43).
+    /// Stored manifests without layers that the mirror is to fetch (semantics 43).
     lacking: HashSet<Digest>,
     state: Mutex<State>,
 }
 
-/// How the run went so far.
+/// The result of the run so far.
 #[derive(Default)]
 struct State {
     counts: Polled,
-    /// The first error of a tag that may pass.
+    /// The first temporary error of a tag.
     passing: Option<Message>,
-    /// The first one that will not.
+    /// The first permanent error of a tag.
     lasting: Option<Message>,
 }
 
-/// A tag that stands here as it does at the remote.
+/// A tag that has the same digest here and at the remote.
 pub(super) struct Present {
     pub digest: Digest,
-    /// When it arrived; none: in this very run.
+    /// When it was mirrored; `None` if in this run.
     pub since: Option<Timestamp>,
 }
 
-/// What became of one tag that was to be copied.
+/// The result of copying one tag.
 enum Ended {
     Set(Digest),
-    /// It was deleted at the remote meanwhile.
+    /// The tag was deleted at the remote in the meantime.
     Vanished,
-    /// Somebody else set it here meanwhile, or brought it back.
+    /// Someone else set or restored the local tag in the meantime.
     Conflict,
-    /// Its manifest was deleted here before the tag could be set.
+    /// The local manifest was deleted before the tag could be set.
     Unstored,
 }
 
@@ -109,7 +109,7 @@ impl<'a> Carrier<'a> {
         };
         drop(conn);
         let author = Author::Policy { id, policy: PolicyKind::PullMirror };
-        // The mirror itself is a station on the way: what came through it is not sent back by any push mirror.
+        // The mirror itself is part of the lineage, so that no push mirror sends the tag back.
         let lineage = Lineage::default().with(id);
         let carrier = pull::Carrier {
             author: author.clone(),
@@ -146,9 +146,9 @@ impl<'a> Carrier<'a> {
         })
     }
 
-    /// Brings in what the plan says. An error of one tag keeps no other from coming (semantics 37); a failure
-    /// of the whole remote stops the run at once and is its end. While an error of a tag may pass, the run is to be
-    /// tried again, but never later than the mirror looks at all its tags anyway.
+    /// Mirrors the tags that need it. An error of one tag does not affect others (semantics 37); a failure of the
+    /// remote as a whole ends the run. If a tag has a temporary error, the run is retried, but no later than the
+    /// mirror's next poll is due.
     pub(super) async fn carry_out(mut self, mut survey: Survey) -> Result<Polled, Trouble> {
         self.journal.plan_tags(survey.tags.len() + survey.unread.len());
         self.count(|counts| counts.warnings += survey.warnings);
@@ -156,7 +156,7 @@ impl<'a> Carrier<'a> {
             self.heed::<()>(&name, Err(trouble))?;
             self.journal.tag_done();
         }
-        // An incomplete list says nothing of what is not in it.
+        // An incomplete list does not show which digest tags are missing.
         if survey.listed && survey.incomplete.is_none() {
             self.pull.listed(&survey.digest_tags);
         }
@@ -187,7 +187,7 @@ impl<'a> Carrier<'a> {
         Err(if may_pass { Trouble::Tags { message, comes_round } } else { Trouble::Final(message) })
     }
 
-    /// Works on a few tags at a time; of a million, the others are nothing but names (semantics 41).
+    /// Processes a few tags at a time, and keeps no state for the others, which may be a million (semantics 41).
     fn bring<'t>(
         &'t self,
         tags: &'t [(Tag, Digest)],
@@ -217,7 +217,7 @@ impl<'a> Carrier<'a> {
         count(&mut self.state.lock().counts);
     }
 
-    /// Notes an error about one tag, unless it is the end of the whole run.
+    /// Records an error of one tag, unless it ends the whole run.
     pub(super) fn heed<T>(&self, name: &Tag, outcome: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
         let trouble = match outcome {
             Ok(done) => return Ok(Some(done)),
@@ -229,7 +229,7 @@ impl<'a> Carrier<'a> {
         if trouble.ends_all() {
             return Err(trouble);
         }
-        // Why the run has stopped is told once, by its end.
+        // The reason why the run stopped is logged once, at its end.
         if matches!(trouble, Trouble::Halted) {
             return Ok(None);
         }
@@ -245,8 +245,7 @@ impl<'a> Carrier<'a> {
         Ok(None)
     }
 
-    /// Notes an error about what is optional, which is a warning whatever it is (semantics 37), unless it is
-    /// the end of the whole run.
+    /// Logs an error of optional content as a warning (semantics 37), unless it ends the whole run.
     pub(super) fn forgive<T>(
         &self,
         what: &impl std::fmt::Display,
@@ -265,8 +264,8 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// Decides about one tag and does it. Answers it when it stands here as it does there. `local` is the tag here a
-    /// little earlier; whether it may be set is looked at again by who sets it.
+    /// Processes one tag. Returns it if it now has the same digest here as at the remote. `local` is the local tag as
+    /// read earlier; [`Set::write`] reads it again before setting it.
     async fn tag(
         &self,
         name: &Tag,
@@ -275,7 +274,7 @@ impl<'a> Carrier<'a> {
     ) -> Result<Option<Present>, Trouble> {
         match step(Origin::of(self.mirror), name, remote, local, self.baseline.as_ref()) {
             Step::Unchanged => {
-                // It came before the mirror asked for such layers, or before the remote had them.
+                // It was mirrored before the mirror fetched such layers, or before the remote had them.
                 if self.lacking.contains(remote) {
                     self.forgive(&remote.short(), self.pull.tree(remote, None).await)?;
                 }
@@ -322,7 +321,7 @@ impl<'a> Carrier<'a> {
         tags::find(&mut self.engine.db().read().await?, self.target.id, name).await
     }
 
-    /// Reports a tag that is not this mirror's to move.
+    /// Reports a tag that this mirror may not move.
     fn leave(&self, name: &Tag, local: &TagRecord) {
         let (tag, digest) = (self.here(name), local.digest.clone());
         if local.provenance.pinned_from() == Some(self.mirror.common.id) {
@@ -344,7 +343,7 @@ impl<'a> Carrier<'a> {
         TagRef::new(&self.target, name.clone())
     }
 
-    /// Fetches and sets one tag. Answers the digest it then has, if it was set.
+    /// Fetches and sets one tag. Returns its digest if it was set.
     pub(super) async fn copy(&self, name: &Tag, digest: Digest) -> Result<Option<Digest>, Trouble> {
         let ended = self.fetch(name, digest).await;
         self.learn(name, &ended);
@@ -369,19 +368,19 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// Another attempt looks again at a tag that did not come, since it may have moved, and does not take one that
-    /// moved meanwhile back to where it was.
+    /// Updates the notes for the next attempt: a tag that failed is looked up again, since it may have moved, and a tag
+    /// that moved during this attempt is not set back to its earlier digest.
     fn learn(&self, name: &Tag, ended: &Result<Ended, Trouble>) {
         match ended {
             Ok(Ended::Set(digest)) => self.notes.add(name, Some(digest)),
-            // The run was stopped, which says nothing of the tag.
+            // The run was stopped for a reason that does not concern this tag.
             Err(Trouble::Halted) => {}
             Ok(_) | Err(_) => self.notes.forget(name),
         }
     }
 
-    /// Everything is fetched by the digest that was planned. What is gone by digest is planned anew by what the tag
-    /// answers, since it may have moved (semantics 4), or the digest that was told of it may be wrong.
+    /// Fetches everything by the planned digest. If that does not exist any more, the manifest is fetched by tag, since
+    /// the tag may have moved (semantics 4) or the digest may have been wrong.
     async fn fetch(&self, name: &Tag, mut digest: Digest) -> Result<Ended, Trouble> {
         let mut came = None;
         for plan in 1.. {
@@ -417,7 +416,7 @@ impl<'a> Carrier<'a> {
         Ok(Ended::Vanished)
     }
 
-    /// Sets the tag, if the job is still this worker's and the tag still the mirror's to set.
+    /// Sets the tag, if this worker still holds the job and the mirror may still set the tag.
     async fn set(&self, name: &Tag, digest: Digest) -> Result<Ended, Trouble> {
         let set = Set {
             job: self.job,
@@ -464,14 +463,14 @@ struct Set {
 }
 
 impl Set {
-    /// None: somebody else has set the tag since the plan was made.
+    /// `None` if someone else has set the tag since the plan was made.
     async fn write(&self, tx: &mut Tx) -> Result<Result<Option<SetOutcome>, Trouble>, Error> {
         jobs::fence(tx, self.job, self.epoch).await?;
         let version = Some(self.rules_version);
         if let Some(why) = policies::withdrawn(tx, PolicyKind::PullMirror, self.policy, version).await? {
             return Ok(Err(Trouble::Withdrawn(why)));
         }
-        // As it is now: it may have been deleted or locked since the job began.
+        // Read again, since it may have been deleted or locked since the job began.
         let Some(target) = repositories::get(tx, self.target.id).await? else {
             let repository = (&self.target).into();
             return Ok(Err(Trouble::Final(TroubleMessage::Deleted { repository }.into())));

@@ -1,5 +1,5 @@
-//! Signatures, SBOMs and digest tags of the tags a mirror brought in (semantics 6, 7): with every tag that
-//! arrives, for a day at every run after that, and for all tags once a day.
+//! Mirrors the referrers and digest tags of mirrored tags (semantics 6, 7): together with each new tag, in every run
+//! during the day after that, and for all tags once a day.
 
 use super::{
     carry::{Carrier, Present},
@@ -16,21 +16,21 @@ use longshore_model::Timestamp;
 use longshore_oci::{Digest, Reference, Tag};
 use std::collections::BTreeSet;
 
-/// New referrers of a tag are looked for at every run this long after its arrival,
+/// How long after the arrival of a tag every run looks for new referrers of it.
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
-/// and those of all tags this often.
+/// How often a run looks for new referrers of all tags.
 const EVERY: SignedDuration = SignedDuration::from_hours(24);
-/// A run is tried so often for their sake when the remote does not let itself be asked for them.
+/// The number of attempts of a run whose only problem is that the remote stops answering requests for referrers.
 const TRIES: u32 = 3;
-/// Images for whose referrers the remote is asked at the same time, within its pace.
+/// The number of images whose referrers are requested at the same time, within the remote's rate limit.
 const SUBJECTS_AT_ONCE: usize = 8;
-/// Images whose parts are looked up here in one query.
+/// The number of images whose parts one database query reads.
 const MEMBERS_AT_ONCE: usize = 500;
-/// What cosign calls its tags, and the list of referrers; asked for by name where nothing is listed.
+/// The suffixes of cosign's tags, and of the list of referrers (none); requested by name if tags are not listed.
 const SUFFIXES: [&str; 4] = ["", ".sig", ".att", ".sbom"];
 
 impl Carrier<'_> {
-    /// Brings in what hangs on the tags that stand here as they do at the remote.
+    /// Mirrors the referrers and digest tags of tags that have the same digest here and at the remote.
     pub(super) async fn families(&self, survey: &Survey, present: &[Present]) -> Result<(), Trouble> {
         let now = self.engine.now();
         let all = self.looked_at().await?.is_none_or(|last| now.duration_since(last) >= EVERY);
@@ -40,7 +40,7 @@ impl Carrier<'_> {
         let mut asking = self.asking(&asked);
         while let Some((subject, came)) = asking.next().await {
             if came.left_behind.is_empty() {
-                // With all that hangs on it.
+                // The subject and all its referrers are here.
                 self.notes.add(subject, Some(subject));
             }
             self.count(|tally| tally.referrers += came.arrived);
@@ -55,7 +55,7 @@ impl Carrier<'_> {
             }
         }
         match self.pull.halt().reason() {
-            // The tags are all here: what hangs on them may wait for a few tries, and then for the next run.
+            // All tags are here. Their referrers are worth a few attempts, and then have to wait for the next run.
             Some(reason) if self.attempt < TRIES => return Err(reason),
             Some(reason) => drop(self.forgive::<()>(&"signatures and other referrers", Err(reason))?),
             None if all => self.looked(now).await?,
@@ -64,7 +64,7 @@ impl Carrier<'_> {
         Ok(())
     }
 
-    /// Asks for what hangs on images, for a few of them at a time.
+    /// Mirrors the referrers of images, a few images at a time.
     fn asking<'t>(&'t self, subjects: &'t [Digest]) -> BoxStream<'t, (&'t Digest, Referrers)> {
         stream::iter(subjects).map(|subject| self.ask(subject)).buffer_unordered(SUBJECTS_AT_ONCE).boxed()
     }
@@ -73,7 +73,7 @@ impl Carrier<'_> {
         (subject, self.pull.referrers(subject).await)
     }
 
-    /// The images and, of indexes, their children.
+    /// The images and the children of indexes.
     async fn members<'p>(&self, tags: impl Iterator<Item = &'p Present>) -> Result<BTreeSet<Digest>, Error> {
         let mut conn = self.engine.db().read().await?;
         let mut members = BTreeSet::new();
@@ -88,8 +88,7 @@ impl Carrier<'_> {
         Ok(members)
     }
 
-    /// The digest tags to look at: those that were listed and hang on something that is here, or else the names
-    /// they usually have.
+    /// The digest tags to mirror: the listed ones whose subject is here, or the usual names if tags were not listed.
     async fn digest_tags(
         &self,
         survey: &Survey,
@@ -112,7 +111,7 @@ impl Carrier<'_> {
         Ok(survey.digest_tags.iter().filter(hangs).cloned().collect())
     }
 
-    /// Copies one digest tag, if it is there and differs from what is here.
+    /// Copies one digest tag, if it exists and differs from the local one.
     async fn digest_tag(&self, name: &Tag) -> Result<bool, Trouble> {
         self.pull.halt().check()?;
         let there = match self.notes.recall(name) {
@@ -120,7 +119,8 @@ impl Carrier<'_> {
             None => self.look_at_digest_tag(name).await?,
         };
         let Some(digest) = there else { return Ok(false) };
-        // A registry that answers to any name with the image itself has no such tag (semantics 41).
+        // Some registries return the image itself for any such name, which means that the tag does not exist (semantics
+        // 41).
         if name.digest_tag_subject().as_ref() == Some(&digest) {
             return Ok(false);
         }
@@ -142,7 +142,7 @@ impl Carrier<'_> {
         format!("pull_mirror/{}/referrers_looked_at", self.mirror.common.id)
     }
 
-    /// When the referrers of all tags were last looked at.
+    /// When a run last looked for the referrers of all tags.
     async fn looked_at(&self) -> Result<Option<Timestamp>, Error> {
         let stored = settings::get(&mut self.engine.db().read().await?, &self.looked_key()).await?;
         Ok(stored.and_then(|at| at.parse().ok()))

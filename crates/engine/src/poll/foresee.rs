@@ -1,4 +1,4 @@
-//! What the next poll of a mirror would do, told without doing it: the same survey and the same decisions.
+//! A preview of a mirror's next poll, which makes the same survey and the same decisions without changing anything.
 
 use super::{
     decided, known,
@@ -15,13 +15,13 @@ use longshore_model::{
 };
 use longshore_policy::Patterns;
 
-/// Why nothing can be foretold of a poll.
+/// Why a preview of a poll failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ForeseeError {
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Metadata(#[from] Error),
-    /// The poll would fail as well.
+    /// The poll itself would fail, with this message.
     #[error("the poll would fail")]
     WouldFail(Message),
 }
@@ -36,7 +36,7 @@ impl ForeseeError {
 }
 
 impl Engine {
-    /// Asks the mirror's remote what it has, and tells what a poll would make of it. Nothing is changed.
+    /// Reads the tags of the mirror's remote and returns what a poll would do with them. Nothing is changed.
     ///
     /// # Errors
     /// [`ForeseeError`]
@@ -46,14 +46,14 @@ impl Engine {
         })?;
         let fails = |trouble: Trouble| ForeseeError::of(trouble, mirror);
         let registry = self.registry(mirror.remote).await.map_err(fails)?;
-        // Of no job: what it is told goes nowhere.
+        // Belongs to no job and is never written.
         let journal = Journal::new(JobId::new(), 0);
         let survey =
             Survey::make(&registry, mirror, &patterns, &journal, &Notes::none()).await.map_err(fails)?;
         let mut conn = self.db().read().await?;
         let mut baseline = known(&mut conn, mirror).await?;
         if let Some(decided) = decided(mirror) {
-            // The poll records these first.
+            // The poll would first add these to the baseline.
             let new = survey.tags.iter().filter(|(name, _)| !decided.matches(name));
             baseline
                 .get_or_insert_default()

@@ -1,5 +1,5 @@
-//! The job *poll_mirror*: what a pull mirror's remote has is compared with what stands here, and what is new or
-//! has moved is brought in. How content moves is in `transfer`.
+//! The job *poll_mirror*: compares the tags of a pull mirror's remote repository with the local ones, and mirrors those
+//! that are new or have moved. The copying itself is in `transfer`.
 
 mod carry;
 mod families;
@@ -33,10 +33,10 @@ use plan::BaselineTags;
 use survey::Survey;
 use tokio::{sync::broadcast, time::timeout};
 
-/// So long may a poll take from its first attempt to the one that has been through all tags.
+/// How long a poll may take from its first attempt to the one that has been through all tags.
 const ROUND: SignedDuration = SignedDuration::from_hours(24);
 
-/// Runs the poll of one mirror. Its own last transaction ends the job.
+/// Polls one mirror. The last transaction of the poll also ends the job.
 pub(crate) async fn run(
     engine: &Engine,
     claim: &Claim,
@@ -64,7 +64,7 @@ pub(crate) async fn run(
     Ok(Finished::Recorded)
 }
 
-/// What a poll achieved.
+/// The result of a poll.
 struct PollResult {
     counts: Polled,
     said: Message,
@@ -99,32 +99,32 @@ async fn poll(
     Ok(PollResult { said: PollMessage::Ended { counts }.into(), counts })
 }
 
-/// How long a tag counts as it was when it was looked at. A poll that has been through all tags, and is tried again
-/// because some of them failed, sees a tag that moves as soon as the mirror's next poll would have.
+/// How long the digests of tags are cached between attempts. A poll that has been through all tags and is retried
+/// because some failed notices a moved tag no later than the mirror's next poll would.
 fn lasting(mirror: &PullMirror) -> Lasting {
     let after_round = SignedDuration::from_secs(i64::from(mirror.interval_seconds));
     Lasting { within_round: after_round.max(ROUND), after_round }
 }
 
-/// What a mirror knows of the tags that existed when it was saved; none: every tag is taken.
+/// The baseline of a mirror; `None` if it mirrors every tag.
 async fn known(conn: &mut Conn, mirror: &PullMirror) -> Result<Option<BaselineTags>, Error> {
     match mirror.baseline {
         Baseline::None => Ok(None),
-        // While it is pending, what earlier patterns had to do with it.
+        // While it is pending, this is the baseline of the earlier patterns.
         Baseline::Pending | Baseline::Complete => {
             Ok(Some(pull_mirrors::baseline(conn, mirror.common.id).await?.into_iter().collect()))
         }
     }
 }
 
-/// The patterns whose tags need no record any more, while the record of others is pending.
+/// The patterns that already have a baseline while that of the new patterns is pending.
 fn decided(mirror: &PullMirror) -> Option<Patterns> {
     mirror.known_patterns.as_deref().and_then(|patterns| Patterns::parse(patterns).ok())
 }
 
-/// The first job of a mirror that was saved, or whose patterns were: what only its new patterns match is not taken as
-/// it is now, but recorded (semantics 3, 35). What earlier patterns matched as well is taken like before. Answers what
-/// was recorded.
+/// Records the baseline in the first poll of a mirror, or of its new patterns: existing tags that only the new patterns
+/// match are recorded instead of mirrored (semantics 3, 35). Tags that the earlier patterns matched are mirrored as
+/// before. Returns a message about the recorded tags.
 async fn before_the_first(
     engine: &Engine,
     claim: &Claim,
@@ -136,7 +136,7 @@ async fn before_the_first(
     let is_new = |tag: &Tag| decided.as_ref().is_none_or(|decided| !decided.matches(tag));
     if let Some(why) = &survey.incomplete {
         let incomplete = PollMessage::Incomplete { place: survey::place(mirror), why: why.clone() };
-        // An incomplete listing records nothing. Until there is a record, nothing new is copied.
+        // An incomplete list is no baseline, and without a baseline nothing new is copied.
         if decided.is_none() {
             return Err(Trouble::Passing(incomplete.into()));
         }
@@ -144,7 +144,7 @@ async fn before_the_first(
         survey.unread.retain(|(tag, _)| !is_new(tag));
         return Ok(PollMessage::BaselineWaits);
     }
-    // A name whose digest cannot be read now is recorded as well; the first digest that is seen completes that.
+    // A tag whose digest cannot be read now is recorded too; the first digest that can be read completes the record.
     let read = survey.tags.iter().map(|(tag, digest)| (tag.clone(), Some(digest.clone())));
     let unread = survey.unread.iter().map(|(tag, _)| (tag.clone(), None));
     let new: Vec<BaselineTag> = read.chain(unread).filter(|(tag, _)| is_new(tag)).collect();
@@ -160,7 +160,7 @@ async fn before_the_first(
         Priority::Normal,
         work!(|tx| {
             jobs::fence(tx, job, epoch).await?;
-            // It is a record for these settings alone.
+            // The baseline is valid only for these settings.
             let withdrawn = policies::withdrawn(tx, PolicyKind::PullMirror, policy, Some(version)).await?;
             if withdrawn.is_none() {
                 pull_mirrors::record_baseline(tx, policy, &new).await?;
@@ -195,7 +195,7 @@ async fn end(engine: &Engine, claim: &Claim, mirror: &PullMirror, polled: PollRe
         .await
 }
 
-/// What the mirror shows of its last run.
+/// Records the result of the mirror's last run.
 pub(crate) async fn record(
     tx: &mut Tx,
     policy: PolicyId,
@@ -208,9 +208,9 @@ pub(crate) async fn record(
     policies::record_run(tx, PolicyKind::PullMirror, policy, &run).await
 }
 
-/// The parent of several polls: ends when its children have, and not well if one of them did not
-/// (semantics 19). It looks when one of them ends, and at no more than the first that has not; how far they are is
-/// nothing to it, since there may be many parents of many children.
+/// Waits for the child polls of a parent job, which fails if one of them fails (semantics 19). After each change it
+/// reads only the first child that has not ended, not the progress of all, since there may be many parents with many
+/// children.
 pub(crate) async fn wait_for_children(engine: &Engine, parent: JobId) -> Result<Finished, Trouble> {
     let mut changes = engine.db().changes();
     let mut open = None;
@@ -219,7 +219,7 @@ pub(crate) async fn wait_for_children(engine: &Engine, parent: JobId) -> Result<
         if open.is_none() {
             break;
         }
-        // A child that is canceled or withdrawn ends without a word to its parent; the net catches that.
+        // A child that is canceled or withdrawn ends without notifying its parent, hence the timeout.
         let _ = timeout(NET, told(parent, &mut changes)).await;
     }
     let mut conn = engine.db().read().await?;
@@ -241,7 +241,7 @@ async fn told(job: JobId, changes: &mut broadcast::Receiver<Change>) {
     }
 }
 
-/// Which of the parts that can be read did not end well first.
+/// The error of a parent job, with the first failed part that can be read.
 fn not_all(count: u64, failed: u64, parts: &[Job]) -> Trouble {
     let first = parts.iter().find(|part| part.status != Status::Done);
     let repository = first.and_then(|first| first.repository.zip(first.repository_name.clone()));

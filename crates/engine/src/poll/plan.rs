@@ -1,32 +1,31 @@
-//! What a pull mirror does with one tag of the remote: pure decisions over what the remote says, what stands
-//! here, and what the baseline holds (semantics 3, 4, 20).
+//! Decides what a pull mirror does with one tag, from the remote's digest, the local tag and the baseline (semantics 3,
+//! 4, 20). Pure functions.
 
 use longshore_model::{PolicyId, Provenance, TagRecord, stored::PullMirror};
 use longshore_oci::{Digest, RemoteName, Tag};
 use std::collections::HashMap;
 
-/// The remote's tags as they were when the mirror was saved; without a digest where that could not be read.
+/// The remote's tags and their digests when the mirror was saved; `None` if a digest could not be read.
 pub(crate) type BaselineTags = HashMap<Tag, Option<Digest>>;
 
-/// Which mirror brings tags in, and from where.
+/// A pull mirror and the remote repository that it mirrors.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin<'a> {
-    /// The mirror.
     pub policy: PolicyId,
-    /// The other registry.
+    /// The host of the other registry.
     pub host: &'a str,
-    /// The repository there.
     pub repository: &'a RemoteName,
 }
 
 impl<'a> Origin<'a> {
-    /// Where a mirror brings tags from.
+    /// The origin of a mirror's tags.
     pub(crate) fn of(mirror: &'a PullMirror) -> Self {
         Self { policy: mirror.common.id, host: &mirror.remote_host, repository: &mirror.remote_repository }
     }
 
-    /// Whether the tag came from this very place. A mirror that was led elsewhere starts over there, also with what
-    /// it had brought before (semantics 35); a tag that a person brought back and released follows as before.
+    /// Whether the tag came from this remote repository. A mirror that is changed to another one starts over, including
+    /// the tags it has already mirrored (semantics 35); a tag that a person restored and released is mirrored as
+    /// before.
     fn brought(&self, tag: &TagRecord) -> bool {
         match &tag.provenance {
             Provenance::Mirror { remote_host, remote_repository, .. } => {
@@ -37,30 +36,24 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// What to do about one tag.
+/// What to do with one tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// The tag here has the remote's digest.
+    /// The local tag has the same digest as the remote's.
     Unchanged,
     /// The tag existed when the mirror was saved, and has not changed since.
     InBaseline,
-    /// The tag existed when the mirror was saved, and is seen for the first time since: this is what it was.
+    /// The tag is in the baseline without a digest: this digest, the first that could be read, completes the record.
     CompletesBaseline(Digest),
-    /// Fetch it; the digest is fixed from here on.
+    /// Copy the tag at this digest.
     Copy(Digest),
-    /// A person brought it back to another digest: it is left alone until somebody releases it.
-    Pinned {
-        /// What stands here.
-        local: Box<TagRecord>,
-    },
-    /// Somebody else made the tag that stands here at another digest: it is left alone and reported.
-    Conflict {
-        /// What stands here.
-        local: Box<TagRecord>,
-    },
+    /// A person restored the local tag to another digest: it is not changed until someone releases it.
+    Pinned { local: Box<TagRecord> },
+    /// The local tag has another digest and was not set by this mirror: it is not changed, but reported.
+    Conflict { local: Box<TagRecord> },
 }
 
-/// Decides about a tag that is at `remote` there. `baseline` is `None` where every tag is taken.
+/// Decides what to do with a tag that has the digest `remote`. `baseline` is `None` if every tag is mirrored.
 pub(crate) fn step(
     origin: Origin<'_>,
     name: &Tag,
@@ -75,7 +68,7 @@ pub(crate) fn step(
         Some(local) if local.provenance.pinned_from() == Some(mirror) => {
             Step::Pinned { local: Box::new(local.clone()) }
         }
-        // What this mirror brought it also follows, back to the baseline's digest too.
+        // A tag that this mirror has set follows the remote, even back to the digest in the baseline.
         Some(local) if is_of(mirror, local) && origin.brought(local) => Step::Copy(remote.clone()),
         _ if known.is_some_and(|known| known.as_ref() == Some(remote)) => Step::InBaseline,
         _ if known.is_some_and(Option::is_none) => Step::CompletesBaseline(remote.clone()),
@@ -85,8 +78,7 @@ pub(crate) fn step(
     }
 }
 
-/// Whether the tag is the mirror's to move: it made its current revision, or a person who had brought it
-/// back has released it.
+/// Whether the mirror may move the tag: it set the current revision, or a person restored the tag and has released it.
 pub(crate) fn is_of(mirror: PolicyId, tag: &TagRecord) -> bool {
     tag.provenance.mirror() == Some(mirror) && tag.provenance.pinned_from().is_none()
 }

@@ -1,5 +1,5 @@
-//! What a remote repository has: its tags as far as the patterns take them, each with its digest, and its digest
-//! tags. Where all patterns are plain names, nothing is listed.
+//! Reads from a remote repository the tags that match the patterns, with their digests, and its digest tags. If all
+//! patterns are plain names, tags are not listed.
 
 use crate::{journal::Journal, memory::Notes, trouble::Trouble};
 use futures::{
@@ -16,32 +16,31 @@ use longshore_policy::Patterns;
 use longshore_remote::Registry;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Tags that are looked at at the same time.
+/// The number of HEAD requests at the same time.
 const HEADS_AT_ONCE: usize = 8;
-/// Tags per page of a listing.
+/// The page size of tag lists.
 const PAGE: u32 = 1_000;
 
-/// What was found.
+/// The tags of a remote repository.
 pub(super) struct Survey {
-    /// Tags that the patterns take.
+    /// The tags that match the patterns.
     pub tags: Vec<(Tag, Digest)>,
-    /// Tags that the patterns take and whose digest the remote would not tell, with the reason. They keep no
-    /// other from coming (semantics 37).
+    /// Tags that match the patterns but whose digest could not be read, with the reason. They do not keep other tags
+    /// from being mirrored (semantics 37).
     pub unread: Vec<(Tag, Trouble)>,
-    /// Digest tags, unless nothing was listed.
+    /// Digest tags; empty if tags were not listed.
     pub digest_tags: Vec<Tag>,
-    /// Whether digest tags would have been seen.
+    /// Whether tags were listed.
     pub listed: bool,
-    /// Why there may be more tags than were found.
+    /// Why the list may be incomplete; `None` if it is complete.
     pub incomplete: Option<String>,
-    /// What was odd about the list, or listed and not there; each is told in the journal.
+    /// The number of warnings, such as tags that are listed but do not exist. Each is in the journal.
     pub warnings: u64,
 }
 
 impl Survey {
-    /// Asks the remote: for its list of tags unless every pattern is a plain name, then one HEAD for each tag that
-    /// an earlier attempt has not looked at. Fails where the list cannot be had, and where the remote as a whole
-    /// fails.
+    /// Requests the list of tags, unless every pattern is a plain name, and then sends one HEAD for each tag that
+    /// earlier attempts have not looked up. Fails if the list cannot be read, or if the remote as a whole fails.
     pub(super) async fn make(
         registry: &Registry,
         mirror: &PullMirror,
@@ -92,7 +91,7 @@ impl Survey {
                     journal.warn(PollMessage::Absent { place: place(mirror).tagged(tag) });
                     survey.warnings += 1;
                 }
-                // Nothing more is asked. What is asked already may be answered, and the next attempt knows it.
+                // No further requests are sent. Those in progress may finish, and the next attempt uses their results.
                 Err(trouble) if trouble.is_of_the_whole(registry) => {
                     failed.store(true, Relaxed);
                     whole.get_or_insert(trouble);
@@ -108,8 +107,8 @@ impl Survey {
     }
 }
 
-/// What tags point to at the remote, in their order. A list may have a million names: of those that have their
-/// turn later nothing is kept but the name (semantics 41).
+/// The digests of tags at the remote, in order. A list may have a million names, so no state but the name is kept for
+/// tags whose turn is later (semantics 41).
 fn look_at_all<'a>(
     registry: &'a Registry,
     repository: &'a RemoteName,
@@ -135,23 +134,23 @@ async fn find(
     (tag, digest)
 }
 
-/// Where the mirror's tags come from.
+/// The remote repository of the mirror.
 pub(super) fn place(mirror: &PullMirror) -> PlaceRef {
     PlaceRef::new(remote(mirror), mirror.remote_repository.clone())
 }
 
-/// The remote that the mirror asks.
+/// The remote of the mirror.
 pub(super) fn remote(mirror: &PullMirror) -> RemoteRef {
     RemoteRef::new(mirror.remote, mirror.remote_host.clone())
 }
 
-/// What a tag points to at the remote.
+/// The digest of a tag at the remote; `None` if it does not exist.
 async fn look(registry: &Registry, repository: &RemoteName, tag: &Tag) -> Result<Option<Digest>, Trouble> {
     let head = registry.head_manifest(repository, &Reference::Tag(tag.clone())).await?;
     Ok(head.map(|head| head.digest))
 }
 
-/// Where a tag of the mirror comes from; without a tag, where untagged content does.
+/// The provenance of a tag of the mirror, or of untagged content if `tag` is `None`.
 pub(super) fn provenance(mirror: &PullMirror, tag: Option<&Tag>) -> Provenance {
     let any = || Tag::referrers_of(&Digest::sha256([0; 32]));
     Provenance::Mirror {

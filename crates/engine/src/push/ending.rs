@@ -1,5 +1,5 @@
-//! How a *push_mirror_tag* job ends: where the image went, the verdict it settles, what its mirror shows, all in
-//! the transaction that ends the job.
+//! Ends a *push_mirror_tag* job: one transaction records the delivery, updates the verdict and the mirror's last run,
+//! and ends the job.
 
 use super::{Order, Sent, missing};
 use crate::{Engine, trouble::Trouble};
@@ -23,7 +23,7 @@ use longshore_model::{
 };
 use longshore_oci::{Digest, Tag};
 
-/// Ends a job that has done its work.
+/// Ends a job that succeeded.
 pub(super) async fn done(
     engine: &Engine,
     claim: &Claim,
@@ -56,7 +56,7 @@ struct Ending {
 }
 
 impl Ending {
-    /// What became of the image.
+    /// The outcome of the job.
     fn became(&self) -> Message {
         let (place, warnings) = (self.order.place(), self.sent.warnings);
         match self.moved {
@@ -110,8 +110,8 @@ impl Ending {
         deliveries::record(tx, &delivery).await
     }
 
-    /// Referrers that arrived while the image was on its way found no place to follow it to, and others could
-    /// not be sent just now: each gets a job of its own.
+    /// Enqueues a job for each referrer that arrived while the image was being sent, when there was no delivery to
+    /// follow yet, or that could not be sent just now.
     async fn follow_up(&self, tx: &mut Tx) -> Result<(), Error> {
         let late = missing(tx, &self.order, self.source.id).await?;
         let shipment = &self.order.shipment;
@@ -156,8 +156,8 @@ fn asked_by(job: &Job) -> Author {
     }
 }
 
-/// What is recorded beside the job when it ended otherwise, or waits for another try; in the transaction that
-/// says so. A job that was stopped, or never asked the other registry, says nothing of how its mirror fares.
+/// Records a failed attempt at the verdict and the mirror, in the transaction that ends or reschedules the job. The
+/// mirror's last run does not change if the job was stopped or sent no request to the other registry.
 pub(crate) async fn failed(
     tx: &mut Tx,
     order: &Order,
@@ -178,8 +178,8 @@ pub(crate) async fn failed(
     policies::record_run(tx, PolicyKind::PushMirror, policy, &run).await
 }
 
-/// Tells the verdict that led to this job how it went. The policy may have a newer version by now: the latest
-/// verdict about this change is the one people look at.
+/// Updates the verdict that led to this job. The policy may have a newer version by now, so this is the latest verdict
+/// about the revision, which is the one that is shown.
 async fn settle(
     tx: &mut Tx,
     order: &Order,

@@ -1,5 +1,5 @@
-//! The job *push_mirror_tag*: one tag, or one referrer, is copied to another registry, unless a later change
-//! was faster, or the name there is somebody else's. How content moves is in `transfer`.
+//! The job *push_mirror_tag*: copies one tag or one referrer to another registry, unless a later change was faster or
+//! the tag there was set by someone else. The copying itself is in `transfer`.
 
 mod ending;
 
@@ -32,19 +32,19 @@ use longshore_model::{
 use longshore_oci::{Digest, Reference, RemoteName};
 use std::{collections::HashSet, ops::ControlFlow};
 
-/// What a job of this kind is about.
+/// The parameters of the job.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
     source: RepositoryId,
     destination: Destination,
     shipment: Shipment,
-    /// Whether layers that are not to be distributed go along: as the mirror says when the copy begins. A copy that
-    /// a person asks for has all that is stored here.
+    /// Whether non-distributable layers are included. Read from the mirror when the copy begins; always true if a
+    /// person starts the copy.
     foreign_layers: bool,
 }
 
 impl Order {
-    /// Reads it out of a job's parameters.
+    /// Reads the order from a job's parameters.
     pub(crate) fn of(parameters: &Parameters) -> Option<Self> {
         let Parameters::PushTag {
             policy,
@@ -81,8 +81,8 @@ impl Order {
         Some(Self { source: repository, destination, shipment, foreign_layers })
     }
 
-    /// The same order over the connection that its mirror has now: other credentials for the same place are used
-    /// at once (semantics 35). What the mirror does no more is not sent (semantics 34).
+    /// The order with the mirror's present remote, so that new credentials for the same place are used at once
+    /// (semantics 35). Fails if the mirror no longer wants the copy (semantics 34).
     async fn by_present_settings(&self, conn: &mut Conn) -> Result<Self, Trouble> {
         check_withdrawn(conn, self).await?;
         let mut order = self.clone();
@@ -103,7 +103,7 @@ impl Order {
         }
     }
 
-    /// Where it goes.
+    /// The target of the copy.
     fn place(&self) -> PlaceRef {
         let Destination { remote, host, repository } = &self.destination;
         let place = PlaceRef::new(RemoteRef::new(*remote, host.clone()), repository.clone());
@@ -113,7 +113,7 @@ impl Order {
         }
     }
 
-    /// Whether it is about a tag that the mirror's rules chose, and not about what hangs on one.
+    /// Whether the job pushes a tag that the mirror's rules matched, rather than a referrer or digest tag.
     fn is_asked_for(&self) -> bool {
         self.shipment.tag.as_ref().is_some_and(|tag| !tag.is_digest_tag())
     }
@@ -126,12 +126,12 @@ impl Order {
     }
 }
 
-/// For how long the next attempts of a job need not ask whether content is still there that no manifest may name yet.
-/// Registries keep such content for longer before they collect it.
+/// How long the next attempts of a job rely on uploaded content, even if no manifest references it yet. Registries keep
+/// unreferenced content for longer before they collect it.
 const SENT: Lasting =
     Lasting { within_round: SignedDuration::from_hours(1), after_round: SignedDuration::from_hours(1) };
 
-/// Runs the job up to the transaction that ends it, which is part of it.
+/// Runs the job, including the transaction that ends it.
 pub(crate) async fn run(
     engine: &Engine,
     claim: &Claim,
@@ -191,8 +191,8 @@ async fn check_withdrawn(conn: &mut Conn, order: &Order) -> Result<(), Trouble> 
     }
 }
 
-/// Before a name is touched: whether a later change has had it already (semantics 1). A person may put older
-/// over newer.
+/// Fails if a later change has already set the target tag (semantics 1). A person may replace a newer tag with an older
+/// one.
 async fn check_superseded(conn: &mut Conn, order: &Order) -> Result<(), Trouble> {
     let (Some(_), Some(name)) = (order.shipment.policy, &order.shipment.target_tag) else { return Ok(()) };
     if name.is_digest_tag() {
@@ -209,7 +209,7 @@ async fn check_superseded(conn: &mut Conn, order: &Order) -> Result<(), Trouble>
     }
 }
 
-/// The brake of semantics 5, once more at the last moment: many jobs may have been waiting in line.
+/// Checks the brake (semantics 5) again before the push, since many jobs may have been queued at the same time.
 async fn check_brake(engine: &Engine, claim: &Claim, order: &Order) -> Result<(), Trouble> {
     let (Some(policy), Some(_)) = (order.shipment.policy, &order.shipment.target_tag) else { return Ok(()) };
     let mut conn = engine.db().read().await?;
@@ -231,7 +231,7 @@ async fn check_brake(engine: &Engine, claim: &Claim, order: &Order) -> Result<()
     Err(Trouble::Final(stopped.into()))
 }
 
-/// Other repositories of the same remote that were sent the same image: its blobs can be mounted from there.
+/// Other repositories of the same remote to which the image was sent, from where its blobs can be mounted.
 async fn relatives(conn: &mut Conn, order: &Order) -> Result<Vec<RemoteName>, Error> {
     let sent = deliveries::of_digest(conn, order.source, &order.shipment.digest).await?;
     Ok(sent
@@ -247,12 +247,12 @@ async fn relatives(conn: &mut Conn, order: &Order) -> Result<Vec<RemoteName>, Er
         .collect())
 }
 
-/// Referrers and digest tags that went along, and those that did not.
+/// The referrers and digest tags that were sent or refused.
 #[derive(Debug, Clone, Default)]
 struct Sent {
     referrers: Vec<Digest>,
     digest_tags: Vec<TagRecord>,
-    /// What will not be taken there: no job of its own would change that.
+    /// Referrers that the registry refuses permanently, so that a job of their own would not help.
     refused: HashSet<Digest>,
     warnings: u64,
 }
@@ -266,7 +266,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Sends what is not there yet. Answers what went along, and whether the tag itself moved.
+    /// Sends whatever the other registry lacks. Returns the referrers that were sent, and whether the tag itself moved.
     async fn carry_out(&self) -> Result<(Sent, bool), Trouble> {
         let (shipment, reference) = (&self.order.shipment, self.order.reference());
         if let Some(name) = shipment.target_tag.as_ref().filter(|name| name.is_digest_tag()) {
@@ -291,11 +291,11 @@ impl Run<'_> {
         self.push.put(&ready, &reference).await?;
         let digest = shipment.digest.clone();
         self.journal.info(PushMessage::Set { place: self.order.place(), digest });
-        // Afterwards: a signature that is refused there must not keep the image from coming (semantics 37).
+        // Last, since a refused signature must not keep the image from being pushed (semantics 37).
         Ok((self.send_family().await?, true))
     }
 
-    /// Whether a name that is taken there may be moved (semantics 4).
+    /// Fails if the target tag exists and may not be overwritten (semantics 4).
     async fn check_overwrite(&self, there: &Digest) -> Result<(), Trouble> {
         let Some(name) = &self.order.shipment.target_tag else { return Ok(()) };
         let mut conn = self.engine.db().read().await?;
@@ -311,7 +311,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Sends what hangs on the image and was not sent before (semantics 7). What cannot be sent is a warning.
+    /// Sends referrers and digest tags that were not sent before (semantics 7). Failures are warnings.
     async fn send_family(&self) -> Result<Sent, Trouble> {
         let mut sent = Sent::default();
         if !self.order.shipment.referrers {
@@ -343,7 +343,7 @@ impl Run<'_> {
         Ok(sent)
     }
 
-    /// Notes what became of one referrer: whether it was sent, or that no more of them can be sent now.
+    /// Records the result of one referrer. Returns whether it was sent; fails if no more of them can be sent now.
     fn forgive(
         &self,
         sent: &mut Sent,
@@ -369,7 +369,7 @@ impl Run<'_> {
     }
 }
 
-/// What hangs on the image here and is not known to be there.
+/// The referrers and digest tags of the image that have not been sent to the target yet.
 async fn missing(conn: &mut Conn, order: &Order, source: RepositoryId) -> Result<family::Family, Error> {
     let mut family = family::of(conn, source, &order.shipment.digest).await?;
     let target = order.target();

@@ -1,5 +1,4 @@
-//! The collection of garbage as a job: what it says in the end, and when its time has come. What counts as
-//! garbage, and how it goes, is `content`'s business.
+//! The job that collects garbage, and its schedule. `content` decides what is garbage and deletes it.
 
 use crate::{Engine, trouble::Trouble};
 use jiff::SignedDuration;
@@ -12,15 +11,15 @@ use longshore_model::{
     stored::Job,
 };
 
-/// Under this key stands when the next collection is due.
+/// The settings key under which the time of the next collection is stored.
 const NEXT: &str = "next garbage collection";
 
-/// What an administrator decides about garbage.
+/// The settings of garbage collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GarbageSettings {
-    /// How long what nothing needs stays.
+    /// How long unreferenced content is kept.
     pub retention: Retention,
-    /// How often it is collected without being asked; none: never.
+    /// How often garbage is collected automatically; `None` means never.
     pub every: Option<SignedDuration>,
 }
 
@@ -30,9 +29,9 @@ impl Default for GarbageSettings {
     }
 }
 
-/// Collects, or only tells what would go. While everything is paused, a collection that nobody asked for ends
-/// without having collected, and so does one that comes out of a backup: there everything is past its time, and
-/// nobody has looked at it yet.
+/// Collects garbage, or only counts it in a dry run. While the system is paused, a scheduled collection ends without
+/// collecting anything. So does any collection from a restored backup, in which all garbage is past its retention but
+/// nobody has been able to look at it yet.
 pub(crate) async fn run(engine: &Engine, job: &Job, dry_run: bool) -> Result<Message, Trouble> {
     let pause = pauses::get(&mut engine.db().read().await?, &PauseScope::System).await?;
     let stands_still = pause.is_some_and(|pause| {
@@ -55,8 +54,8 @@ fn counts(freed: Freed) -> message::Freed {
     message::Freed { repositories, manifests, blobs, bytes, uploads }
 }
 
-/// Whether a collection is due, or when the next one is has to be noted anew. None begins by itself while
-/// everything is paused: what somebody may want to look at stays (semantics 29).
+/// Whether a collection is due, or the time of the next one has to be stored again. No collection is started
+/// automatically while the system is paused, since someone may still want the content (semantics 29).
 pub(crate) async fn is_due(conn: &mut Conn, every: SignedDuration, now: Timestamp) -> Result<bool, Error> {
     if pauses::get(conn, &PauseScope::System).await?.is_some() {
         return Ok(false);
@@ -65,17 +64,17 @@ pub(crate) async fn is_due(conn: &mut Conn, every: SignedDuration, now: Timestam
     Ok(next.is_none_or(|next| next <= now || next > now + every))
 }
 
-/// Enqueues a collection that is due, and notes when the next one is.
+/// Enqueues a collection if it is due, and stores the time of the next one.
 pub(crate) async fn start_due(tx: &mut Tx, every: SignedDuration, now: Timestamp) -> Result<(), Error> {
     if !is_due(tx, every, now).await? {
         return Ok(());
     }
     let known = settings::get(tx, NEXT).await?;
-    // Of several servers that find it due, one notes it.
+    // If several servers find it due, only one of them stores it.
     if !settings::swap(tx, NEXT, known.as_deref(), &(now + every).to_string()).await? {
         return Ok(());
     }
-    // Not at the first start: somebody may just have restored a backup.
+    // Not at the first start, since someone may just have restored a backup.
     if instant(known).is_some_and(|next| next <= now) {
         jobs::enqueue(tx, orders::collect_garbage(false, Cause::Schedule, now), now).await?;
     }

@@ -1,5 +1,5 @@
-//! What does the work of each sort of job: one line for each in [`run`]. The large sorts have modules of their own in
-//! the room; the small ones are here.
+//! Dispatches each kind of job to the code that does its work, in [`run`]. Large kinds have modules of their own in the
+//! crate; the small ones are here.
 
 pub(crate) mod garbage;
 mod scrub;
@@ -30,13 +30,13 @@ pub(crate) async fn run(engine: &Engine, claim: &Claim, journal: &Journal) -> Re
             garbage::run(engine, &claim.job, *dry_run).await.map(Finished::Outcome)
         }
         Parameters::Scrub => scrub::run(engine, journal).await.map(Finished::Outcome),
-        // The evaluator takes these, several in one transaction.
+        // `evaluator` claims these, several in one transaction.
         Parameters::EvaluateTag { .. } | Parameters::FollowSubject { .. } => Err(unknown(claim)),
     }
 }
 
-/// Writes what policies and verdicts show of a failure, in the transaction that ends the job or gives it back. Other
-/// sorts have neither.
+/// Records a failure at the policy and the verdict of a push or poll, in the transaction that ends or reschedules the
+/// job. Other kinds of jobs have neither.
 pub(crate) async fn failed(
     tx: &mut Tx,
     claim: &Claim,

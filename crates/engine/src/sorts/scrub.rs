@@ -1,6 +1,6 @@
-//! The scrub as a job: everything that is stored is read and compared with its digest, and what is damaged is
-//! fetched again from a registry that a mirror of one of its repositories knows. A blob that no registry supplies
-//! is noted as damaged, so that clients push it again. How bytes are compared and put in place, `content` knows.
+//! The scrub job: verifies all stored content against its digest, and fetches damaged content again from the remotes of
+//! its repositories' mirrors. A blob that no registry supplies is marked as damaged, so that clients push it again.
+//! `content` verifies and replaces the bytes.
 
 use crate::{
     Engine,
@@ -22,7 +22,7 @@ use longshore_model::{
 };
 use longshore_oci::{Digest, Reference, RemoteName, RepositoryName};
 
-/// Somewhere else where a blob may be.
+/// A repository of another registry that may have the content.
 struct Source {
     remote: RemoteId,
     repository: RemoteName,
@@ -35,7 +35,7 @@ impl Source {
     }
 }
 
-/// What came of it.
+/// The result of the scrub.
 #[derive(Default)]
 struct Found {
     mended: u64,
@@ -51,7 +51,7 @@ impl Found {
     }
 }
 
-/// Verifies everything, mends what can be mended, and removes what belongs to nothing.
+/// Verifies all content, repairs what can be repaired, and removes files that belong to nothing.
 pub(crate) async fn run(engine: &Engine, journal: &Journal) -> Result<Message, Trouble> {
     let content = engine.content();
     let (blobs, bytes) = content.stored().await?;
@@ -77,7 +77,7 @@ async fn check_blobs(engine: &Engine, journal: &Journal, found: &mut Found) -> R
             let (digest, damage_said) = (checked.digest.clone(), damage.to_string());
             journal.error(Upkeep::DamagedBlob { digest, holders: named(&holders), damage: damage_said });
             let mended = mend(engine, journal, &Part::Blob(&checked), &holders).await?;
-            // What is only out of reach is not called damaged: it may be back in a moment.
+            // An unreadable blob is not marked as damaged, since the storage may be back soon.
             if !mended && !matches!(damage, Damage::Unreadable(_)) {
                 content.note_damage(&checked.digest, true).await?;
             }
@@ -90,7 +90,7 @@ async fn check_blobs(engine: &Engine, journal: &Journal, found: &mut Found) -> R
     Ok(())
 }
 
-/// Quotas are held against counters, and pages show them.
+/// Corrects the counters of stored bytes, which quotas and pages use.
 async fn check_counts(engine: &Engine, journal: &Journal) -> Result<(), Trouble> {
     let mut after = None;
     while let Some((scope, miscounts)) = engine.content().check_next_count(after.as_ref()).await? {
@@ -122,7 +122,7 @@ async fn check_manifests(engine: &Engine, journal: &Journal, found: &mut Found) 
     Ok(())
 }
 
-/// Something stored that is damaged.
+/// Damaged content.
 enum Part<'a> {
     Blob(&'a Checked),
     Manifest(&'a Digest),
@@ -137,12 +137,12 @@ impl Part<'_> {
     }
 }
 
-/// Only administrators see the job, and so names will do.
+/// References by name only, which is enough because only administrators see the job.
 fn named(holders: &[RepositoryName]) -> Vec<RepositoryRef> {
     holders.iter().map(|name| RepositoryRef::new(None, name.clone())).collect()
 }
 
-/// Fetches it from the first place that has it; false where none has.
+/// Fetches the content from the first registry that has it; returns false if none has.
 async fn mend(
     engine: &Engine,
     journal: &Journal,
@@ -165,7 +165,7 @@ async fn mend(
     Ok(false)
 }
 
-/// The other registries that mirrors of these repositories speak to. Where images come from is asked first.
+/// The remote repositories of the mirrors of these repositories; those of pull mirrors first.
 async fn sources(engine: &Engine, holders: &[RepositoryName]) -> Result<Vec<Source>, Trouble> {
     let conn = &mut engine.db().read().await?;
     let (mut from, mut to) = (Vec::new(), Vec::new());

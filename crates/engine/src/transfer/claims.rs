@@ -1,17 +1,17 @@
-//! One claim per digest in a run: whoever comes first moves the content, the others wait for it. When the
-//! one who moves it fails, one of those who wait takes over at once.
+//! Makes each digest move only once in a run: the first task moves the content, and the others wait. If it fails, one
+//! of the waiting tasks takes over at once.
 
 use longshore_oci::Digest;
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};
 
-/// Which digests a run has moved, and which it is moving.
+/// The digests that a run has moved or is moving.
 #[derive(Debug, Default)]
 pub(crate) struct Claims(Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<bool>>>>);
 
 impl Claims {
-    /// Runs `work` unless it has succeeded for `digest` before in this run. Says whether it ran. Dropping the
-    /// future gives the claim to the next in line.
+    /// Runs `work` unless it has already succeeded for `digest` in this run. Returns whether it ran. Dropping the
+    /// future passes the claim to the next task in line.
     pub(crate) async fn once<E>(
         &self,
         digest: &Digest,
@@ -30,12 +30,12 @@ impl Claims {
         Ok(true)
     }
 
-    /// Forgets all that was moved.
+    /// Forgets all digests.
     pub(crate) fn forget_all(&self) {
         self.0.lock().clear();
     }
 
-    /// Forgets that `digest` was moved: it turned out to be missing after all.
+    /// Forgets that `digest` was moved, because it has turned out to be missing.
     pub(crate) fn forget(&self, digest: &Digest) {
         self.0.lock().remove(digest);
     }

@@ -1,12 +1,12 @@
-//! The list of referrers at registries without the referrers API: an index under the subject's digest tag,
-//! which whoever pushes a referrer must keep up to date (distribution-spec, "Referrers tag schema").
+//! The list of referrers in registries without the referrers API: an index under the subject's digest tag, which the
+//! client that pushes a referrer must update (distribution-spec, "Referrers tag schema").
 
 use bytes::Bytes;
 use longshore_oci::{Descriptor, Digest, Manifest, media_type};
 use serde_json::{Value, json};
 
-/// The index with `added` in it, to be put in place of `existing`. `None` when it lists all of them already,
-/// or when what stands under the tag is no index and so somebody else's.
+/// The index that replaces `existing` and also lists `added`. `None` if it already lists all of them, or if the tag
+/// does not point to an index and so is not a list of referrers.
 pub(crate) fn with_referrers(existing: Option<&[u8]>, added: &[Descriptor]) -> Option<Bytes> {
     let mut index = match existing {
         Some(bytes) => serde_json::from_slice(bytes).ok()?,
@@ -24,7 +24,7 @@ pub(crate) fn with_referrers(existing: Option<&[u8]>, added: &[Descriptor]) -> O
     if grown { serde_json::to_vec(&index).ok().map(Bytes::from) } else { None }
 }
 
-/// How a list of referrers names a manifest.
+/// The entry of a manifest in a list of referrers.
 pub(crate) fn entry(digest: &Digest, size: usize, manifest: &Manifest) -> Descriptor {
     let mut entry = Descriptor::new(manifest.media_type(), digest.clone(), size as u64);
     entry.artifact_type = manifest.artifact_type().map(str::to_owned);

@@ -1,12 +1,12 @@
-//! When a run stops asking a registry: at the first answer that concerns the registry as a whole. What is under
-//! way ends by itself; nothing further is begun (semantics 39).
+//! Stops a run at the first error that concerns the registry as a whole. Requests in progress may finish, but no
+//! further ones are sent (semantics 39).
 
 use crate::trouble::Trouble;
 use longshore_remote::Registry;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// Whether a run goes on; clones speak of the same run.
+/// Whether a run continues; clones belong to the same run.
 #[derive(Debug, Clone)]
 pub(crate) struct Halt {
     registry: Registry,
@@ -21,12 +21,12 @@ enum State {
 }
 
 impl Halt {
-    /// A run that asks this registry.
+    /// A run that sends its requests to this registry.
     pub(crate) fn of(registry: Registry) -> Self {
         Self { registry, state: Arc::default() }
     }
 
-    /// Asked before every request.
+    /// Fails if the run has stopped. Call this before every request.
     pub(crate) fn check(&self) -> Result<(), Trouble> {
         match *self.state.lock() {
             State::GoingOn => Ok(()),
@@ -34,8 +34,8 @@ impl Halt {
         }
     }
 
-    /// Passes an outcome on. One that says that the registry as a whole fails stops the run and is kept as
-    /// its reason; whoever asked learns only that the run has stopped.
+    /// Returns `outcome` unchanged, unless it is an error of the registry as a whole: that stops the run and is kept as
+    /// its reason, and the caller gets [`Trouble::Halted`].
     pub(crate) fn heed<T>(&self, outcome: Result<T, Trouble>) -> Result<T, Trouble> {
         match outcome {
             Err(trouble) if trouble.is_of_the_whole(&self.registry) => {
@@ -49,7 +49,7 @@ impl Halt {
         }
     }
 
-    /// Why the run stopped, if it did. Told once.
+    /// The reason why the run stopped, if it did. Returned only once.
     pub(crate) fn reason(&self) -> Option<Trouble> {
         match &mut *self.state.lock() {
             State::GoingOn => None,

@@ -1,20 +1,20 @@
-//! Which repositories of other registries are known to hold a blob, so that it can be mounted from there. Only
-//! a memory of what this process saw: forgetting costs an upload, nothing else.
+//! Remembers which repositories of other registries have a blob, so that it can be mounted from there. An in-memory
+//! cache: a lost entry costs an upload, nothing else.
 
 use longshore_model::RemoteId;
 use longshore_oci::{Digest, RemoteName};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 
-/// When so many are known, all are forgotten: simpler than choosing, and rare.
+/// The maximum number of entries. When it is reached, all are removed, which is simple and happens rarely.
 const MOST: usize = 50_000;
 
-/// Blobs seen at other registries.
+/// The repository in which each blob was last seen.
 #[derive(Debug, Default)]
 pub(crate) struct Holdings(Mutex<HashMap<(RemoteId, Digest), RemoteName>>);
 
 impl Holdings {
-    /// `repository` was seen to hold the blob.
+    /// Notes that `repository` has the blob.
     pub(crate) fn saw(&self, remote: RemoteId, digest: &Digest, repository: &RemoteName) {
         let mut known = self.0.lock();
         if known.len() >= MOST {
@@ -23,7 +23,7 @@ impl Holdings {
         known.insert((remote, digest.clone()), repository.clone());
     }
 
-    /// A repository other than `target` that was last seen to hold the blob.
+    /// A repository other than `target` that has the blob.
     pub(crate) fn elsewhere(
         &self,
         remote: RemoteId,

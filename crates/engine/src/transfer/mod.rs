@@ -1,5 +1,5 @@
-//! Copying images between this registry and others: whole trees of manifests and blobs, referrers, digest
-//! tags. When and under which name is decided by those who call.
+//! Copies images between this registry and others: whole trees of manifests and blobs, referrers and digest tags.
+//! Callers decide when, and under which tag.
 
 pub(crate) mod claims;
 pub(crate) mod fallback;
@@ -14,16 +14,16 @@ use crate::trouble::Trouble;
 use longshore_model::message::TroubleMessage;
 use longshore_oci::{Digest, Manifest};
 
-/// Indexes may name indexes, to this depth.
+/// The maximum depth of nested indexes.
 pub(crate) const DEPTH: usize = 8;
-/// Blobs of one run that move at the same time.
+/// The number of blobs that one run transfers at the same time.
 pub(crate) const BLOBS_AT_ONCE: usize = 6;
-/// Parts of one manifest that are looked at at the same time.
+/// The number of parts of one manifest that are processed at the same time.
 pub(crate) const PARTS_AT_ONCE: usize = 4;
-/// Referrers of referrers, and so on, are followed this far.
+/// The maximum depth to which referrers of referrers are followed.
 pub(crate) const REFERRER_DEPTH: usize = 4;
 
-/// Reads a manifest that is about to be copied.
+/// Parses a manifest that is about to be copied.
 pub(crate) fn parse(digest: &Digest, media_type: &str, bytes: &[u8]) -> Result<Manifest, Trouble> {
     Manifest::parse(bytes, Some(media_type)).map_err(|error| {
         let (short, error) = (digest.short().to_owned(), error.to_string());

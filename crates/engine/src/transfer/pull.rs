@@ -1,5 +1,5 @@
-//! Bringing images in: a tree is fetched by digest, children and blobs before what names them, each blob once
-//! in a run. No tag is set here.
+//! Pulls images: fetches a tree by digest, children and blobs before the manifests that reference them, and each blob
+//! only once in a run. Sets no tags.
 
 use super::{
     BLOBS_AT_ONCE, DEPTH, PARTS_AT_ONCE, REFERRER_DEPTH,
@@ -26,10 +26,10 @@ use longshore_remote::{self as remote, Allowance, FetchedManifest, ReferrersWays
 use std::collections::HashSet;
 use tokio::sync::Semaphore;
 
-/// A manifest whose parts are deleted here while it is brought in is put so often.
+/// The number of attempts to store a manifest whose local parts are deleted during the pull.
 const ROUNDS: u32 = 3;
 
-/// One run that brings content of one remote repository into one of ours.
+/// One run that copies content from a remote repository into a local one.
 pub(crate) struct Pull {
     content: Content,
     registry: Registry,
@@ -42,24 +42,24 @@ pub(crate) struct Pull {
     claims: Claims,
     halt: Halt,
     streams: Semaphore,
-    /// Whether layers that are not to be distributed are asked for (semantics 43).
+    /// Whether non-distributable layers are fetched (semantics 43).
     foreign_layers: bool,
-    /// What may still be read of lists of referrers in this run.
+    /// How much of lists of referrers may still be read in this run.
     allowance: Allowance,
-    /// How those are to be had.
+    /// The ways to find referrers.
     ways: ReferrersWays,
 }
 
-/// What came of looking for referrers.
+/// The result of mirroring the referrers of a subject.
 #[derive(Debug, Default)]
 pub(crate) struct Referrers {
-    /// How many were brought in.
+    /// The number of referrers copied.
     pub arrived: u64,
-    /// Those that were not, or the list that could not be had, with the reason.
+    /// The referrers that were not copied, or the subject whose list could not be read, with the reason.
     pub left_behind: Vec<(String, Trouble)>,
 }
 
-/// Who brings it, for the records.
+/// The author, provenance and lineage to record with the content.
 pub(crate) struct Carrier {
     pub author: Author,
     pub provenance: Provenance,
@@ -98,23 +98,23 @@ impl Pull {
         }
     }
 
-    /// The tags of the remote repository by which signatures and other referrers may be found; there are no others.
+    /// Sets the complete list of the remote repository's digest tags, by which referrers may be found.
     pub(crate) fn listed<'t>(&mut self, digest_tags: impl IntoIterator<Item = &'t Tag>) {
         self.ways = ReferrersWays::listed(digest_tags);
     }
 
-    /// Whether the run goes on.
+    /// The halt of this run.
     pub(crate) fn halt(&self) -> &Halt {
         &self.halt
     }
 
-    /// Forgets what was brought in: some of it has been deleted here meanwhile.
+    /// Forgets what was copied, because some of it has been deleted locally in the meantime.
     pub(crate) fn forget(&self) {
         self.claims.forget_all();
     }
 
-    /// Brings a manifest in with all that it needs. It is fetched by its digest, unless it `came` already: some
-    /// registries have by its tag what they do not find by its digest.
+    /// Copies a manifest and everything that it references. The manifest is fetched by digest, unless it was already
+    /// fetched (`came`), since some registries find a manifest only by its tag.
     pub(crate) async fn tree(&self, digest: &Digest, came: Option<FetchedManifest>) -> Result<(), Trouble> {
         self.manifest(digest, came, 0).await
     }
@@ -140,7 +140,7 @@ impl Pull {
         depth: usize,
     ) -> Result<(), Trouble> {
         let reference = Reference::Digest(digest.clone());
-        // What is stored has all its parts, except those that may be absent: that is checked when it is stored.
+        // A stored manifest has all its parts except optional ones, which is checked when it is stored.
         if self.content.get_manifest(&self.into, &reference).await?.is_some() {
             return self.complete(digest).await;
         }
@@ -163,7 +163,7 @@ impl Pull {
             };
             match self.content.put_manifest(put).await {
                 Ok(_) => break,
-                // Parts that were here a moment ago have been deleted.
+                // Parts that existed a moment ago have been deleted.
                 Err(content::Error::ManifestBlobUnknown { digests, .. }) if round < ROUNDS => {
                     digests.iter().for_each(|part| self.claims.forget(part));
                 }
@@ -173,7 +173,7 @@ impl Pull {
         Ok(())
     }
 
-    /// Brings in the layers that are not to be distributed and that a stored tree came without.
+    /// Fetches the non-distributable layers that a stored tree lacks.
     async fn complete(&self, digest: &Digest) -> Result<(), Trouble> {
         if !self.foreign_layers {
             return Ok(());
@@ -186,7 +186,7 @@ impl Pull {
             .await
     }
 
-    /// Wrong bytes are fetched once more (semantics 24).
+    /// Fetches a manifest, once more if its bytes are wrong (semantics 24).
     async fn fetch_manifest(&self, reference: &Reference) -> Result<FetchedManifest, Trouble> {
         let fetched = self.ask_for_manifest(reference).await;
         match fetched {
@@ -205,8 +205,8 @@ impl Pull {
         self.halt.heed(fetched.map_err(by_digest))
     }
 
-    /// Brings in what a manifest names, except the subject and, where they are not asked for, layers that are not
-    /// to be distributed.
+    /// Copies everything that a manifest references, except the subject and, unless switched on, non-distributable
+    /// layers.
     fn parts<'a>(
         &'a self,
         whole: &'a Digest,
@@ -224,8 +224,8 @@ impl Pull {
             .boxed()
     }
 
-    /// Brings in one part. A part that the remote does not have may be absent where this server takes
-    /// manifests without it (semantics 42); elsewhere the whole cannot be had.
+    /// Copies one part. A part that the remote does not have may be absent if this server accepts sparse manifests
+    /// (semantics 42); otherwise the whole manifest fails.
     async fn part(
         &self,
         whole: &Digest,
@@ -255,8 +255,8 @@ impl Pull {
         }
     }
 
-    /// Brings in a layer that is not to be distributed, if the remote has it: its licence may keep it from there
-    /// too. It is asked for once in a run, however many images have it.
+    /// Copies a non-distributable layer, if the remote has it; its licence may forbid that there, too. It is requested
+    /// only once in a run, however many images have it.
     async fn foreign_layer(&self, whole: &Digest, layer: &Descriptor) -> Result<(), Trouble> {
         let fetch = async {
             match self.fetch_blob(layer).await {
@@ -270,7 +270,7 @@ impl Pull {
         self.claims.once(&layer.digest, fetch).await.map(drop)
     }
 
-    /// That a part is stored nowhere, in words for the journal.
+    /// The log line about a part that is absent.
     fn absent(&self, whole: &Digest, part: &Digest) -> Message {
         let (host, from) = (self.registry.host(), &self.from);
         self.journal.told(&Trouble::Foreign(format!(
@@ -311,8 +311,8 @@ impl Pull {
         }
     }
 
-    /// Stores a blob whose bytes stand in the manifest itself, as those of the empty configuration often do. False:
-    /// they do not, or are not those of the blob.
+    /// Stores a blob whose bytes are embedded in the manifest, as those of the empty configuration often are. Returns
+    /// false if they are not embedded or do not match the digest.
     async fn store_embedded(&self, blob: &Descriptor) -> Result<bool, Trouble> {
         let Some(bytes) = blob.embedded() else { return Ok(false) };
         let body = stream::iter([Ok(bytes.into())]).boxed();
@@ -324,7 +324,7 @@ impl Pull {
     }
 
     async fn store_blob(&self, blob: &Descriptor, reading: Reading) -> Result<(), Trouble> {
-        // Not asked whether the run goes on: the tag that needs it is under way, and ends where it can.
+        // No check whether the run has stopped: the tag that needs this blob is in progress and may finish.
         let report = Report::default();
         let (registry, from) = (self.registry.clone(), self.from.clone());
         let (digest, size) = (blob.digest.clone(), blob.size);
@@ -344,8 +344,8 @@ impl Pull {
         }
     }
 
-    /// Brings in what refers to `subject`, and what refers to that, and so on. All of it is optional: what fails
-    /// keeps nothing else from coming (semantics 37).
+    /// Copies the referrers of `subject`, their referrers, and so on. All are optional: the failure of one does not
+    /// affect the others (semantics 37).
     pub(crate) async fn referrers(&self, subject: &Digest) -> Referrers {
         let mut seen: HashSet<Digest> = HashSet::new();
         let mut level: Vec<Digest> = vec![subject.clone()];

@@ -1,6 +1,5 @@
-//! Sending images out: a tree goes children and blobs first, each compared by HEAD before anything moves,
-//! mounted where the registry holds it elsewhere, uploaded otherwise. Which name it gets, and whether it may
-//! have it, is decided by those who call.
+//! Pushes images: a tree is sent children and blobs first. Each part is checked by HEAD, mounted if the registry has it
+//! in another repository, and uploaded otherwise. Callers decide which tag is set, and whether it may be.
 
 use super::{
     BLOBS_AT_ONCE, DEPTH, PARTS_AT_ONCE, claims::Claims, fallback, holdings::Holdings, parse, source::Stored,
@@ -29,10 +28,10 @@ use longshore_remote::{Error, Mount, Registry, Upload};
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, time::sleep};
 
-/// Tells a Longshore at the other end which policies an image has passed (semantics 5).
+/// The header that tells another Longshore which policies an image has passed (semantics 5).
 const LINEAGE: HeaderName = HeaderName::from_static("longshore-lineage");
 
-/// One run that sends content of a repository here to one of another registry.
+/// One run that copies content from a local repository to one of another registry.
 pub(crate) struct Push {
     content: Content,
     registry: Registry,
@@ -46,8 +45,8 @@ pub(crate) struct Push {
     waits: Waits,
 }
 
-/// How long to wait each time before a manifest is put again that the registry refused for a reason that may pass.
-/// Some registries take a moment until all their servers know of a blob (semantics 40).
+/// The delays before each further attempt to put a manifest that the registry refused for a temporary reason. In some
+/// registries it takes a moment until all servers know of a blob (semantics 40).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waits(pub [Duration; 4]);
 
@@ -57,26 +56,26 @@ impl Default for Waits {
     }
 }
 
-/// In which round of missing parts they are sent again although the registry says that it has them. Registries
-/// that only lag behind have caught up by then, and nothing is sent to them twice.
+/// The round of missing parts in which they are sent again although the registry claims to have them. By then,
+/// registries that only lag behind have caught up, so nothing is sent to them twice.
 const DOUBTED_ROUND: usize = 3;
 
-/// Whether a registry's word is taken that it has a part.
+/// Whether to believe a registry that claims to have a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trust {
-    /// It is asked, and what it has is not sent.
+    /// The registry is asked, and what it has is not sent.
     Asked,
-    /// It is not asked: it said that it has the parts, and does not find them. Its cache outlived a garbage
-    /// collection, for example.
+    /// The registry is not asked, since it claimed to have parts that it then did not find, for example because its
+    /// cache outlived a garbage collection.
     Doubted,
 }
 
 /// Why a manifest that was refused is put again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Again {
-    /// The registry does not find what the manifest names, or not yet.
+    /// The registry does not find a part of the manifest, or not yet.
     Parts,
-    /// The refusal may have come from a proxy, or from a server that has not yet heard of the rest.
+    /// The refusal may have come from a proxy, or from a server that does not know of the parts yet.
     Put,
 }
 
@@ -85,22 +84,22 @@ enum Again {
 pub(crate) struct Target {
     pub remote: RemoteId,
     pub repository: RemoteName,
-    /// Repositories there that are known to have received the same image.
+    /// Other repositories of the remote to which the same image was sent.
     pub relatives: Vec<RemoteName>,
-    /// Whether it gets layers that are not to be distributed, as far as they are stored here (semantics 43).
+    /// Whether non-distributable layers are sent, as far as they are stored here (semantics 43).
     pub foreign_layers: bool,
-    /// Which content earlier attempts of the job saw there, or sent.
+    /// The content that earlier attempts of the job found there or sent.
     pub notes: Notes,
 }
 
-/// What all runs of this process share.
+/// State that all runs of this process share.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub holdings: Holdings,
     pub locks: Locks,
 }
 
-/// A manifest that is ready to be put: all its parts are there.
+/// A manifest that is ready to be put, because all its parts are in the registry.
 pub(crate) struct Ready {
     digest: Digest,
     media_type: String,
@@ -124,22 +123,22 @@ impl Push {
         Self { content, registry, from, to, headers, journal, claims, streams, shared, waits }
     }
 
-    /// The registry that it goes to.
+    /// The target registry.
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// What a reference points to there. A registry that refuses the question does so for what is not there as
-    /// well, so it counts as not there: the push itself shows what is allowed (semantics 40).
+    /// The digest of a reference in the target; `None` if it does not exist. A refusal counts as not existing, since
+    /// some registries refuse requests for what does not exist; the push itself shows what is allowed (semantics 40).
     pub(crate) async fn head(&self, reference: &Reference) -> Result<Option<Digest>, Trouble> {
         let there = self.registry.look_at_manifest(&self.to.repository, reference).await?;
         Ok(there.optional().map(|there| there.digest))
     }
 
-    /// Sends all that the manifest needs, but not the manifest itself.
+    /// Sends everything that the manifest references, but not the manifest itself.
     pub(crate) async fn prepare(&self, digest: &Digest) -> Result<Ready, Trouble> {
         let ready = self.load(digest).await?;
-        // Where it stands under another name, its parts are there, too.
+        // If the manifest exists under another tag, its parts exist, too.
         match self.has_manifest(digest).await? {
             true => self.complete(digest).await?,
             false => self.parts(&ready.manifest, 0, Trust::Asked).await?,
@@ -147,7 +146,7 @@ impl Push {
         Ok(ready)
     }
 
-    /// Sends the layers that are not to be distributed of a tree that is there: it may have come without them.
+    /// Sends the non-distributable layers of a tree that the registry already has, since they may be missing.
     pub(crate) async fn complete(&self, digest: &Digest) -> Result<(), Trouble> {
         if !self.to.foreign_layers {
             return Ok(());
@@ -165,13 +164,13 @@ impl Push {
         self.put_at_depth(ready, reference, 0).await
     }
 
-    /// Sends a manifest with all that it needs, by digest.
+    /// Sends a manifest and everything that it references, by digest.
     pub(crate) async fn tree(&self, digest: &Digest) -> Result<(), Trouble> {
         self.manifest(digest, 0, Trust::Asked).await
     }
 
-    /// Sends what stands under a digest tag. A list of referrers is joined with the one that is there, since
-    /// each registry's list names what that registry has.
+    /// Sends the manifest of a digest tag. A list of referrers is merged with the existing one, since each registry's
+    /// list contains what that registry has.
     pub(crate) async fn digest_tag(&self, name: &Tag, digest: &Digest) -> Result<(), Trouble> {
         let reference = Reference::Tag(name.clone());
         if self.head(&reference).await?.is_some_and(|there| there == *digest) {
@@ -219,7 +218,7 @@ impl Push {
                 return self.complete(digest).await;
             }
             let ready = self.load(digest).await?;
-            // Where these are missing as well, the registry says so when the manifest is put.
+            // If these are missing as well, the registry says so when the manifest is put.
             self.parts(&ready.manifest, depth, Trust::Asked).await?;
             self.put_at_depth(&ready, &Reference::Digest(digest.clone()), depth).await?;
             self.to.notes.add(digest, Some(digest));
@@ -257,14 +256,14 @@ impl Push {
         }
     }
 
-    /// Children that a sparse index came without (semantics 9).
+    /// Whether the child is missing here because the index is sparse (semantics 9).
     async fn is_absent_child(&self, digest: &Digest) -> Result<bool, Trouble> {
         let reference = Reference::Digest(digest.clone());
         Ok(self.content.get_manifest(&self.from, &reference).await?.is_none())
     }
 
     async fn blob(&self, blob: &Descriptor, trust: Trust) -> Result<(), Trouble> {
-        // Layers that are not to be distributed, and what a sparse image came without (semantics 9).
+        // Not stored here: a non-distributable layer, or a part that a sparse image lacks (semantics 9).
         if self.content.stat_blob(&self.from, &blob.digest).await?.is_none() {
             return Ok(());
         }
@@ -292,8 +291,8 @@ impl Push {
         Ok(())
     }
 
-    /// Whether the blob is there, as far as an attempt of this job has asked. One that has come there since is sent
-    /// for nothing, and no more.
+    /// Whether the registry has the blob, according to this or earlier attempts. If the blob was added there since, it
+    /// is only uploaded in vain.
     async fn has_blob(&self, digest: &Digest) -> Result<bool, Trouble> {
         if let Some(known) = self.to.notes.recall(digest) {
             return Ok(known.is_some());
@@ -303,7 +302,7 @@ impl Push {
         Ok(there)
     }
 
-    /// Mounts the blob where that is possible, else uploads it. Says whether no byte moved.
+    /// Mounts the blob if possible, and otherwise uploads it. Returns whether it was mounted.
     async fn mount(&self, blob: &Descriptor) -> Result<bool, Trouble> {
         let (repository, digest) = (&self.to.repository, &blob.digest);
         let known = self.shared.holdings.elsewhere(self.to.remote, digest, repository);
@@ -368,7 +367,7 @@ impl Push {
         Ok(())
     }
 
-    /// What is not here either will not be found there, however long it is waited.
+    /// Fails if a missing part is not stored here either, so that waiting would not help.
     async fn check_absent(&self, manifest: &Manifest, error: &Error) -> Result<(), Trouble> {
         let absent = self.absent(manifest).await?;
         let Some(part) = absent.first() else { return Ok(()) };
@@ -378,8 +377,8 @@ impl Push {
         )))
     }
 
-    /// That a manifest stays refused whose parts were all sent. Layers that are not to be distributed were perhaps
-    /// not, and some registries want those, too.
+    /// The error for a manifest that is refused although its parts were sent. The message mentions non-distributable
+    /// layers if any were not sent, since some registries require them.
     async fn refused(&self, error: Error, manifest: &Manifest) -> Result<Trouble, Trouble> {
         for part in manifest.references().filter(ManifestReference::is_nondistributable_layer) {
             let layer = &part.descriptor.digest;
@@ -400,7 +399,7 @@ impl Push {
         Ok(error.into())
     }
 
-    /// Parts that a manifest came without, except those that every registry takes it without.
+    /// The parts of a manifest that are not stored here, except those that every registry accepts as missing.
     async fn absent(&self, manifest: &Manifest) -> Result<Vec<Digest>, Trouble> {
         let mut absent = Vec::new();
         for part in manifest.references().filter(|part| !part.absent_ok) {
@@ -416,8 +415,8 @@ impl Push {
         Ok(absent)
     }
 
-    /// Enters a manifest into its subject's list, at a registry that took no note of the subject. What has a tag
-    /// of its own can be found without.
+    /// Adds a manifest to its subject's list of referrers, if the registry ignored the subject. If the manifest has a
+    /// tag of its own, a failure is only a warning, since it can be found by that.
     async fn make_known(&self, ready: &Ready, reference: &Reference) -> Result<(), Trouble> {
         match (self.join_list(ready).await, reference) {
             (Err(trouble), Reference::Tag(_)) if trouble.fate() != Fate::Lost => {
@@ -429,7 +428,7 @@ impl Push {
         }
     }
 
-    /// At a registry that took no note of the subject, its list of referrers is kept by hand.
+    /// Updates the subject's list of referrers in a registry that ignored the subject.
     async fn join_list(&self, ready: &Ready) -> Result<(), Trouble> {
         let Some(subject) = ready.manifest.subject() else { return Ok(()) };
         let entry = fallback::entry(&ready.digest, ready.bytes.len(), &ready.manifest);
@@ -452,9 +451,9 @@ impl Push {
     }
 }
 
-/// Whether a manifest that was refused `refusals` times is put again, and why. Its blobs were taken before, so a
-/// 404 that names no part, or a 409, often passes: an ingress that has just lost its backend, two servers that
-/// have not yet heard of each other. A 400 seldom does, and is doubted once.
+/// Whether and why a manifest that was refused `refusals` times is put again. Its blobs were accepted before, so a 404
+/// that names no part, or a 409, is often temporary: an ingress that has just lost its backend, or servers that are not
+/// in sync yet. A 400 seldom is, so it is retried once.
 fn put_again(error: &Error, refusals: usize) -> Option<Again> {
     match (error.code(), error.status()) {
         (Some(ErrorCode::ManifestBlobUnknown | ErrorCode::BlobUnknown | ErrorCode::ManifestUnknown), _) => {
@@ -469,7 +468,7 @@ fn put_again(error: &Error, refusals: usize) -> Option<Again> {
     }
 }
 
-/// Whether the registry says that the tag is there and must stay what it is: `TAG_IMMUTABLE` and the like.
+/// Whether the registry says that the tag exists and is immutable: `TAG_IMMUTABLE` and the like.
 fn forbids_overwriting(error: &Error) -> bool {
     let Error::Refused(refusal) = error else { return false };
     let words = format!("{} {}", refusal.code.as_ref().map_or("", ErrorCode::as_str), refusal.message);

@@ -1,4 +1,4 @@
-//! A stored blob as something to upload: read as often as the other registry needs it sent.
+//! A stored blob as the source of an upload, which can be read again if the upload has to be repeated.
 
 use crate::{journal::Journal, trouble::Trouble};
 use futures::{StreamExt, TryStreamExt, future::BoxFuture};
@@ -12,14 +12,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-/// A blob of a repository here. The progress of its upload is counted in the journal.
+/// A blob of a local repository. The progress of its upload is counted in the journal.
 pub(super) struct Stored {
     content: Content,
     repository: Repository,
     digest: Digest,
     size: u64,
     journal: Journal,
-    /// How many of its bytes count as sent.
+    /// The number of bytes counted as sent.
     sent: Arc<AtomicU64>,
 }
 
@@ -41,7 +41,7 @@ impl Stored {
         })
     }
 
-    /// Takes back what was counted: it was sent for nothing.
+    /// Subtracts the counted bytes, because they were sent in vain.
     pub(super) fn lost(&self) {
         self.journal.bytes_lost(self.sent.swap(0, Ordering::Relaxed));
     }
@@ -54,7 +54,7 @@ impl Source for Stored {
 
     fn open(&self, part: Span) -> BoxFuture<'_, Result<SourceStream, SourceError>> {
         Box::pin(async move {
-            // What was sent of it before, and all behind it, is sent again.
+            // Anything sent from this offset on is sent again.
             let before = self.sent.swap(part.start, Ordering::Relaxed);
             self.journal.bytes_lost(before.saturating_sub(part.start));
             let (_, bytes) = self.content.read_blob(&self.repository, &self.digest, Some(part)).await?;

@@ -1,5 +1,5 @@
-//! A blob of another registry as one unbroken stream: where the connection breaks, the fetch goes on by Range
-//! from the byte it had reached. The bytes are verified by the one who stores them.
+//! A blob of another registry as one unbroken stream: if the connection breaks, the download is resumed with a Range
+//! request. The bytes are verified when they are stored.
 
 use super::halt::Halt;
 use crate::{
@@ -16,14 +16,14 @@ use metrics::counter;
 use parking_lot::Mutex;
 use std::{io, sync::Arc, time::Duration};
 
-/// Reconnects without a [`PROGRESS`] between them, before the error is the job's.
+/// The number of reconnects without [`PROGRESS`] between them before the download fails.
 const RECONNECTS: u32 = 4;
-/// So much more content makes the earlier breaks forgotten, in bytes.
+/// The number of bytes after which earlier breaks no longer count.
 const PROGRESS: u64 = 1024 * 1024;
-/// Between a break and the next try; registries that restart need a moment.
+/// The delay between a break and the next attempt; a registry that restarts needs a moment.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What a stream tells besides its bytes. `content` only passes on that it ended early; the cause waits here.
+/// What is known of a stream besides its bytes. `content` only reports that it ended early; the cause is kept here.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Report(Arc<Mutex<Told>>);
 
@@ -35,17 +35,17 @@ struct Told {
 }
 
 impl Report {
-    /// Why the stream failed, if it did.
+    /// The cause, if the stream failed. Returned only once.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.with(|told| told.trouble.take())
     }
 
-    /// How many bytes it gave.
+    /// The number of bytes that the stream has returned.
     pub(crate) fn bytes(&self) -> u64 {
         self.with(|told| told.bytes)
     }
 
-    /// The encoding that the content came with.
+    /// The content encoding, if there was one.
     pub(crate) fn encoding(&self) -> Option<ContentEncoding> {
         self.with(|told| told.encoding.clone())
     }
@@ -69,42 +69,42 @@ impl Report {
     }
 }
 
-/// A blob that is fetched from its start to its end, even if the connection breaks on the way.
+/// The download of one blob, which survives broken connections.
 pub(crate) struct Fetch {
     registry: Registry,
     repository: RemoteName,
     digest: Digest,
     size: u64,
-    /// Bytes that were passed on.
+    /// The number of bytes that the stream has returned.
     offset: u64,
     open: Option<Open>,
     breaks: u32,
     broke_at: u64,
     halt: Halt,
     reading: Reading,
-    /// Whether an encoding is being undone. Then it cannot be gone on in the middle.
+    /// Whether the content is being decoded, so that the download cannot be resumed by Range.
     decodes: bool,
     report: Report,
 }
 
-/// How content is read that comes with an encoding, which it was not to have: proxies compress what passes them,
-/// and stores say of compressed layers that they are encoded.
+/// How to read content that has an unexpected encoding: some proxies compress responses, and some stores declare that
+/// compressed layers are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// As it comes where it has the length that it should have, and without the encoding elsewhere.
+    /// As is if the content has the expected length, and decoded otherwise.
     ByLength,
-    /// The other way round, since that brought something else.
+    /// The other way round, since `ByLength` returned other content.
     Otherwise,
 }
 
 struct Open {
     stream: BlobStream,
-    /// Bytes still to be skipped, at a registry that knows no ranges.
+    /// The number of bytes still to be skipped if the registry does not support ranges.
     skip: u64,
 }
 
 impl Fetch {
-    /// Nothing is asked for before the stream is read.
+    /// A download that sends no request before the stream is read.
     pub(crate) fn new(
         registry: Registry,
         repository: RemoteName,
@@ -131,7 +131,7 @@ impl Fetch {
         }
     }
 
-    /// The blob's bytes. Progress is counted in `journal`; `report` receives why it failed, if it does.
+    /// The blob's bytes. Progress is counted in `journal`; `report` receives the cause of a failure.
     pub(crate) fn stream(mut self, journal: Journal, report: Report) -> ByteStream {
         self.report = report.clone();
         futures::stream::unfold(Some(self), move |fetch| {
@@ -175,7 +175,7 @@ impl Fetch {
                     }
                     return Ok(Some(bytes));
                 }
-                // Ending early is the verifier's to judge: it knows the size, too.
+                // A stream that ends early is detected by the verification, which also knows the size.
                 Ok(None) => return Ok(None),
                 Err(error) => self.broken(error).await?,
             }
@@ -201,10 +201,10 @@ impl Fetch {
         Ok(Open { stream, skip })
     }
 
-    /// Whether it is worth going on after an error.
+    /// Handles an error: returns `Ok` if the download should be resumed.
     async fn broken(&mut self, error: Error) -> Result<(), Trouble> {
         self.open = None;
-        // Whoever refuses a range may still send the whole blob.
+        // A registry that refuses a range may still send the whole blob.
         let refusals = [
             StatusCode::RANGE_NOT_SATISFIABLE,
             StatusCode::BAD_REQUEST,
@@ -219,17 +219,17 @@ impl Fetch {
         if self.offset - self.broke_at >= PROGRESS {
             self.breaks = 0;
         }
-        // Before the first byte there is nothing to resume: trying again is the job's business.
+        // Before the first byte there is nothing to resume, so the retry is left to the job.
         if !error.is_transient() || self.offset == 0 || self.breaks >= RECONNECTS {
             return Err(by_digest(error));
         }
-        // The run ends, and this blob with it.
+        // If the run has stopped, so does this download.
         self.halt.check()?;
         let hung = matches!(
             error,
             Error::Network { failure: Failure::Timeout { .. } | Failure::TooSlow { .. }, .. }
         );
-        // Each time nothing comes costs a minute, so it is tried once more and no oftener.
+        // Each timeout costs a minute, so there is only one more attempt.
         self.breaks += if hung { RECONNECTS } else { 1 };
         self.broke_at = self.offset;
         tracing::debug!(digest = %self.digest, offset = self.offset, %error, "resuming a blob");
@@ -253,7 +253,7 @@ impl Open {
             let mut bytes = bytes?;
             let skipped = self.skip.min(bytes.len() as u64);
             self.skip -= skipped;
-            // A piece is far smaller than a usize.
+            // A chunk is far smaller than `usize::MAX`.
             let bytes = bytes.split_off(usize::try_from(skipped).unwrap_or(bytes.len()));
             if !bytes.is_empty() {
                 return Ok(Some(bytes));
