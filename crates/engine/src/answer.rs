@@ -64,12 +64,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn semantics_32_an_answer_that_waits_is_kept_as_waiting() {
+    fn semantics_32_a_waiting_result_is_stored_as_waiting() {
         assert_eq!(Answer::Waiting.result(), AnswerResult::Waiting);
     }
 
     #[test]
-    fn the_tally_counts_each_answer() {
+    fn the_tally_counts_each_result() {
         let mut tally = Answers::default();
         assert_eq!(tally.counts(), Evaluated::default());
         tally.add(Answer::Promoted);

@@ -137,7 +137,7 @@ impl Engine {
             Ok(Some(back_off)) => back_off,
             Ok(None) => alone(reason, asked, delay(1), now),
             Err(error) => {
-                tracing::error!(%remote, %error, "that a remote is left alone could not be written down");
+                tracing::error!(%remote, %error, "the back-off of a remote could not be stored");
                 alone(reason, asked, delay(1), now)
             }
         };
@@ -157,7 +157,9 @@ impl Engine {
             self.db().write(Priority::Normal, work!(|tx| back_offs::answered(tx, remote, waited, now).await));
         match write.await as Result<(), Error> {
             Ok(()) => *known = None,
-            Err(error) => tracing::warn!(%remote, %error, "that a remote answers again could not be written"),
+            Err(error) => {
+                tracing::warn!(%remote, %error, "the end of a remote's back-off could not be stored")
+            }
         }
     }
 
@@ -177,7 +179,7 @@ impl Engine {
             work!(|tx| remotes::record_contact(tx, remote, now, error.as_deref()).await),
         );
         if let Err(error) = write.await as Result<(), Error> {
-            tracing::warn!(%remote, %error, "how a remote fared could not be written down");
+            tracing::warn!(%remote, %error, "the last contact with a remote could not be stored");
         }
     }
 }

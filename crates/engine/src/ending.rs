@@ -122,7 +122,7 @@ impl Engine {
             }
             // Whoever took the job has already stored its new state.
             Stop::Taken => {
-                tracing::info!(job = %claim.job.id, "a running job was taken out of its worker's hands");
+                tracing::info!(job = %claim.job.id, "a running job was taken away from its worker");
                 Ok(None)
             }
             Stop::Canceled => {

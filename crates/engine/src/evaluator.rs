@@ -104,7 +104,7 @@ impl Engine {
             let round = match self.evaluate_what_waits(under_way.clone()).await {
                 Ok(round) => round,
                 Err(error) => {
-                    tracing::error!(%error, "nothing could be evaluated");
+                    tracing::error!(%error, "changes could not be evaluated");
                     if shutdown.is_cancelled() {
                         break;
                     }
@@ -182,7 +182,7 @@ impl Engine {
         match self.end_in_trouble(claim, &journal, &Trouble::Metadata(error)).await {
             Ok(_) | Err(Error::LeaseLost { .. }) => {}
             Err(error) => {
-                tracing::error!(job = %claim.job.id, %error, "the end of a job could not be written")
+                tracing::error!(job = %claim.job.id, %error, "the end of a job could not be stored")
             }
         }
     }

@@ -40,7 +40,7 @@ mod tests {
     use futures::FutureExt;
 
     #[tokio::test]
-    async fn a_name_is_held_by_one_at_a_time() {
+    async fn a_name_is_locked_by_one_holder_at_a_time() {
         let locks = Locks::default();
         let held = locks.hold("a".to_owned()).await;
         assert!(locks.hold("a".to_owned()).now_or_never().is_none());

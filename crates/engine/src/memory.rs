@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_attempt_knows_what_the_last_one_found_and_what_is_not_there() {
+    fn the_next_attempt_remembers_what_the_last_one_found_or_found_missing() {
         let mut scene = Scene::new();
         let notes = scene.begin(0);
         notes.add(&tag(1), Some(&digest(1)));
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_attempt_takes_over_is_no_younger_for_it() {
+    fn entries_that_an_attempt_takes_over_keep_their_age() {
         let mut scene = Scene::new();
         let notes = scene.begin(0);
         notes.add(&tag(1), None);
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_a_full_round_tried_again_early_sees_how_things_are_now() {
+    fn retrying_a_full_round_early_ignores_its_entries() {
         for (is_through, is_known) in [(false, true), (true, false)] {
             let mut scene = Scene::new();
             let notes = scene.begin(0);
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn another_place_another_server_and_an_attempt_that_lost_its_job_know_nothing() {
+    fn entries_are_not_shared_with_other_places_other_servers_or_attempts_that_lost_their_job() {
         let mut scene = Scene::new();
         scene.begin(0).add(&tag(1), None);
         scene.end(1);
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_that_asked_nothing_since_its_registry_was_closed_keeps_the_memory() {
+    fn an_attempt_that_found_its_gate_closed_keeps_the_entries() {
         let mut scene = Scene::new();
         scene.begin(0).add(&tag(1), None);
         scene.end(1);
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded_for_one_job_and_for_all() {
+    fn entries_are_limited_for_each_job_and_in_total() {
         let mut small = Scene::new();
         small.begin(0).add(&tag(0), None);
         let mut large = Vec::new();
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_jobs_are_remembered_and_those_that_never_came_back_make_room() {
+    fn the_number_of_jobs_is_limited_and_abandoned_ones_are_evicted() {
         let first = Scene::new();
         let fill = |minute| {
             for _ in 0..MOST_JOBS + 10 {

@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_39_each_lane_has_its_turn() {
+    fn semantics_39_lanes_take_turns() {
         let lanes = [due(1, "dev"), due(2, "qa"), due(3, "ops")];
         let (load, mut last, mut served) = (Load::default(), None, Vec::new());
         for _ in 0..6 {
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_39_a_namespace_whose_registries_hang_leaves_probes_to_others() {
+    fn semantics_39_a_namespace_whose_registries_hang_leaves_probes_for_others() {
         let away = |remote: u128, namespace: &str, since: i64| DueLane {
             probes_since: Some(Timestamp::from_second(since).unwrap()),
             ..due(remote, namespace)
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn semantics_39_a_probe_that_is_answered_needs_a_worker_like_others() {
+    async fn semantics_39_an_answered_probe_needs_a_worker() {
         let pool = Pool::new(1);
         let permit = pool.probes.clone().try_acquire_owned().unwrap();
         let mut seat = pool.seat(Some(due(1, "dev").lane), Place::Probing { _probe: permit });

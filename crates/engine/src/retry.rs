@@ -109,13 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn jitter_takes_away_up_to_half() {
+    fn jitter_shortens_a_delay_by_up_to_half() {
         assert_eq!(delay(4, None, 0.0), SignedDuration::from_secs(4));
         assert_eq!(delay(4, None, 0.5), SignedDuration::from_secs(6));
     }
 
     #[test]
-    fn semantics_39_a_registry_that_asks_for_no_time_again_and_again_is_asked_ever_less_often() {
+    fn semantics_39_a_registry_that_repeatedly_asks_for_no_delay_gets_growing_delays() {
         let after = |failures, seconds| {
             let asked = Some(SignedDuration::from_secs(seconds));
             remote_delay(WaitReason::RateLimited, failures, asked, false, 1.0).as_secs()
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_39_a_registry_that_lets_something_through_is_left_alone_for_as_long_as_it_asks() {
+    fn semantics_39_a_registry_that_lets_requests_through_gets_the_delay_that_it_asks_for() {
         let after = |asked: Option<i64>| {
             let asked = asked.map(SignedDuration::from_secs);
             remote_delay(WaitReason::RateLimited, 9, asked, true, 1.0).as_secs()
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_that_asks_for_more_time_gets_it_within_reason() {
+    fn a_registry_gets_the_delay_that_it_asks_for_up_to_a_day() {
         let asked = |seconds| delay(1, Some(SignedDuration::from_secs(seconds)), 0.0).as_secs();
         assert_eq!(asked(90), 90);
         assert_eq!(asked(0), 0);

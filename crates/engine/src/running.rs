@@ -118,7 +118,7 @@ mod tests {
     use futures::FutureExt;
 
     #[tokio::test]
-    async fn semantics_25_who_lost_a_job_does_not_stand_in_the_way_of_who_has_it_now() {
+    async fn semantics_25_a_worker_that_lost_a_job_does_not_affect_the_one_that_has_it_now() {
         let running = Running::default();
         let job = JobId::new();
         let (old, new) = (running.enter(job, 1), running.enter(job, 2));

@@ -46,7 +46,7 @@ impl Engine {
             if tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY_EVERY) {
                 tidied = Some(Instant::now());
                 if let Err(error) = self.tidy().await {
-                    tracing::error!(%error, "what is too old could not be forgotten");
+                    tracing::error!(%error, "old history could not be removed");
                 }
             }
         }
@@ -115,7 +115,7 @@ impl Engine {
             }
         }
         if forgotten > 0 {
-            tracing::info!(?kind, forgotten, "old history was forgotten");
+            tracing::info!(?kind, forgotten, "old history was removed");
         }
         Ok(())
     }

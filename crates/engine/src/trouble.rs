@@ -252,17 +252,17 @@ fn is_servers_own(error: &content::Error) -> bool {
 /// What a person can do about an error of a registry; empty if nothing.
 fn remedy(error: &remote::Error) -> &'static str {
     match error {
-        remote::Error::WrongCredentials { .. } => "; type the right ones at its remote",
+        remote::Error::WrongCredentials { .. } => "; correct them in the settings of the remote",
         error if error.is_denied() => {
-            "; check the rights of this account there, or use another at its remote"
+            "; check the permissions of this account there, or enter another one at the remote"
         }
         error if error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE) => {
             "; raise the most that the registry, or the proxy before it, takes in one request (nginx calls it \
              client_max_body_size)"
         }
-        error if error.is_not_found() => "; check the repository's name and the rights of this account",
+        error if error.is_not_found() => "; check the repository's name and the permissions of this account",
         remote::Error::Network { failure: remote::Failure::Certificate(_), .. } => {
-            "; give the certificate authority at its remote"
+            "; add the certificate authority to the settings of the remote"
         }
         _ => "",
     }
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_24_errors_that_may_pass_are_tried_again_and_others_are_not() {
+    fn semantics_24_temporary_errors_are_retried_and_permanent_ones_are_not() {
         let network = |failure| {
             let (host, doing) = ("registry.example".to_owned(), "listing the tags of a/b".to_owned());
             Trouble::Remote(remote::Error::Network { host, doing, failure }).fate()

@@ -35,7 +35,7 @@ impl Engine {
     /// returns them to the queue, to be resumed after the next start.
     pub async fn run(&self, shutdown: CancellationToken) {
         if let Err(error) = self.free_leases().await {
-            tracing::error!(%error, "the jobs of an earlier start could not be freed");
+            tracing::error!(%error, "the leases of an earlier start could not be released");
         }
         let mut loops = JoinSet::new();
         let (engine, token) = (self.clone(), shutdown.clone());
@@ -139,7 +139,7 @@ impl Engine {
             Ok(_) | Err(Error::LeaseLost { .. }) => {}
             // The lease will expire, and then the job is claimed again.
             Err(error) => {
-                tracing::error!(job = %claim.job.id, %error, "the end of a job could not be written")
+                tracing::error!(job = %claim.job.id, %error, "the end of a job could not be stored")
             }
         }
     }
@@ -256,7 +256,7 @@ fn broke_down(panic: &(dyn Any + Send)) -> Trouble {
     let said =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let said = said.unwrap_or("no message");
-    tracing::error!(panic = said, "a job broke down");
+    tracing::error!(panic = said, "a job panicked");
     let said = format!("an error in Longshore itself: {said}; please report it");
     Trouble::Final(TroubleMessage::Server { said }.into())
 }

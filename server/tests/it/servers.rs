@@ -182,8 +182,7 @@ async fn semantics_25_a_server_suspended_beyond_its_lease_commits_nothing_when_i
     stopped.thaw();
     eventually("the suspended server to notice", SOON, async || {
         let log = stopped.log();
-        let sees =
-            ["the lease of a running job was lost", "a running job was taken out of its worker's hands"];
+        let sees = ["the lease of a running job was lost", "a running job was taken away from its worker"];
         sees.iter().any(|words| log.contains(words)).then_some(()).ok_or(log)
     })
     .await;

@@ -136,13 +136,13 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_that_is_here_already_moves_nothing_whoever_made_it() {
+    fn a_tag_with_the_same_digest_is_unchanged_whoever_set_it() {
         assert_eq!(decide(1, Some(&tag(Some(MIRROR), 1)), None), Step::Unchanged);
         assert_eq!(decide(1, Some(&tag(None, 1)), Some(1)), Step::Unchanged);
     }
 
     #[test]
-    fn semantics_03_what_the_baseline_holds_is_left_out_until_it_differs() {
+    fn semantics_03_a_tag_in_the_baseline_is_not_mirrored_until_it_changes() {
         assert_eq!(decide(1, None, None), Step::Copy(digest(1)));
         assert_eq!(decide(1, None, Some(1)), Step::InBaseline);
         assert_eq!(decide(2, None, Some(1)), Step::Copy(digest(2)));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_35_the_first_digest_that_is_seen_completes_the_record_of_a_tag() {
+    fn semantics_35_the_first_digest_that_is_read_completes_the_baseline_of_a_tag() {
         let name: Tag = "1.0".parse().unwrap();
         let there = "a/b".parse().unwrap();
         let listed = BaselineTags::from([(name.clone(), None)]);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_35_another_registry_starts_over_with_what_the_mirror_had_brought_before() {
+    fn semantics_35_a_mirror_of_another_registry_starts_over_with_tags_it_has_mirrored() {
         let name: Tag = "1.0".parse().unwrap();
         let there = "a/b".parse().unwrap();
         let recorded = BaselineTags::from([(name.clone(), Some(digest(1)))]);
@@ -177,12 +177,12 @@ mod tests {
     }
 
     #[test]
-    fn semantics_03_a_tag_the_mirror_brought_follows_the_remote_back_to_the_baseline() {
+    fn semantics_03_a_mirrored_tag_follows_the_remote_back_to_the_baseline() {
         assert_eq!(decide(1, Some(&tag(Some(MIRROR), 2)), Some(1)), Step::Copy(digest(1)));
     }
 
     #[test]
-    fn semantics_20_a_tag_of_someone_elses_making_is_a_conflict() {
+    fn semantics_20_a_tag_that_someone_else_set_is_a_conflict() {
         for maker in [None, Some(OTHER)] {
             let local = tag(maker, 2);
             assert_eq!(decide(1, Some(&local), None), Step::Conflict { local: Box::new(local.clone()) });
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_22_a_tag_that_was_brought_back_is_left_alone_until_it_is_released() {
+    fn semantics_22_a_restored_tag_is_not_changed_until_it_is_released() {
         let restored = |mirror, released| {
             let pin = Some(Pin { mirror, released });
             let provenance = Provenance::Restored { revision: Revision(2), quietly: false, pin };

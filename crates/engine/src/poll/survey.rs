@@ -172,7 +172,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     #[tokio::test]
-    async fn semantics_41_of_a_million_tags_only_those_that_are_asked_for_have_a_request() {
+    async fn semantics_41_a_million_tags_do_not_mean_a_million_pending_requests() {
         // Nothing listens on this port.
         let url = "http://127.0.0.1:1".parse().unwrap();
         let registry = Registry::behind(Endpoint::new(url, RemoteKind::Other), Gate::default()).unwrap();

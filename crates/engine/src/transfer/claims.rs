@@ -48,7 +48,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
     #[tokio::test]
-    async fn each_digest_is_moved_once_however_many_ask() {
+    async fn each_digest_is_moved_once_however_many_tasks_need_it() {
         let (claims, moved) = (Claims::default(), AtomicU32::new(0));
         let digest = Digest::sha256([1; 32]);
         let one = || {

@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_07_the_first_referrer_makes_the_list_and_later_ones_join_it() {
+    fn semantics_07_the_first_referrer_creates_the_list_and_later_ones_are_added() {
         let first = with_referrers(None, &[referrer(1)]).unwrap();
         let second = with_referrers(Some(&first), &[referrer(2), referrer(1)]).unwrap();
         assert_eq!(listed(&second), [referrer(1).digest, referrer(2).digest]);
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_wrote_into_the_list_stays() {
+    fn other_fields_of_the_list_are_kept() {
         let theirs = json!({"schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [],
                             "annotations": {"who": "them"}});
         let merged = with_referrers(Some(theirs.to_string().as_bytes()), &[referrer(1)]).unwrap();
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_under_the_tag_is_left_alone() {
+    fn an_image_under_the_tag_is_not_overwritten() {
         assert_eq!(
             with_referrers(Some(br#"{"schemaVersion":2,"config":{},"layers":[]}"#), &[referrer(1)]),
             None

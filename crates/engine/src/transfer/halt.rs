@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn semantics_39_a_failure_of_the_whole_registry_stops_the_run_and_is_its_reason() {
+    async fn semantics_39_a_failure_of_the_whole_registry_stops_the_run() {
         let halt = halt();
         let refused = halt.registry.ping().await.map(drop).map_err(Trouble::from);
         assert!(halt.heed(refused).is_err_and(|trouble| matches!(trouble, Trouble::Halted)));
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn semantics_37_a_failure_of_one_thing_stops_nothing() {
+    async fn semantics_37_a_failure_of_one_object_does_not_stop_the_run() {
         let halt = halt();
         for failure in [Failure::Broken("reset".to_owned()), Failure::Timeout { seconds: 30 }] {
             assert!(halt.heed(failed(failure)).is_err());

@@ -492,7 +492,7 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn semantics_05_the_lineage_travels_as_a_header() {
+    fn semantics_05_the_lineage_is_sent_as_a_header() {
         assert_eq!(lineage_header(&Lineage::default()), None);
         let passed = [1, 2].map(|number| PolicyId(Uuid::from_u128(number)));
         let (name, value) = lineage_header(&passed.into_iter().collect()).unwrap();

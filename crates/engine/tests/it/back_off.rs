@@ -38,7 +38,7 @@ async fn waits_again(world: &World, job: JobId) -> Job {
 }
 
 #[tokio::test]
-async fn semantics_39_after_a_429_all_work_for_the_remote_waits_and_what_came_before_stays() {
+async fn semantics_39_after_a_429_all_work_for_the_remote_waits_and_earlier_content_is_kept() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     for number in 0..30 {
@@ -116,7 +116,7 @@ async fn semantics_39_a_registry_with_a_rate_limit_is_mirrored_in_one_run_with_f
 }
 
 #[tokio::test]
-async fn semantics_39_a_date_to_come_back_counts_by_our_clock_where_the_answer_has_none() {
+async fn semantics_39_a_retry_after_date_is_read_by_our_clock_if_the_response_has_no_date() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let began = world.now();
@@ -131,7 +131,7 @@ async fn semantics_39_a_date_to_come_back_counts_by_our_clock_where_the_answer_h
 }
 
 #[tokio::test]
-async fn semantics_39_work_that_an_outage_stopped_goes_on_by_itself() {
+async fn semantics_39_work_is_resumed_automatically_after_an_outage() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.script([any("*").disconnect()]);
@@ -154,7 +154,7 @@ async fn semantics_39_work_that_an_outage_stopped_goes_on_by_itself() {
 }
 
 #[tokio::test]
-async fn semantics_39_hung_registries_delay_no_healthy_one() {
+async fn semantics_39_hanging_registries_do_not_delay_healthy_ones() {
     let world = World::running().await;
     let (healthy, mut jobs, mut kept) = (ScriptedRegistry::start().await, Vec::new(), Vec::new());
     healthy.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
@@ -188,7 +188,7 @@ async fn semantics_39_hung_registries_delay_no_healthy_one() {
 }
 
 #[tokio::test]
-async fn semantics_39_a_job_is_tried_again_for_a_day_and_then_ends_as_errored() {
+async fn semantics_39_a_job_is_retried_for_a_day_and_then_ends_as_errored() {
     let clock = Arc::new(Ahead::default());
     let mut world = World::still_at(clock.clone()).await;
     world.start();
@@ -209,7 +209,7 @@ async fn semantics_39_a_job_is_tried_again_for_a_day_and_then_ends_as_errored() 
 }
 
 #[tokio::test]
-async fn semantics_39_a_tag_that_fails_is_tried_for_a_day_and_its_mirror_keeps_to_its_schedule() {
+async fn semantics_39_a_failing_tag_is_retried_for_a_day_while_its_mirror_keeps_its_schedule() {
     let clock = Arc::new(Ahead::default());
     let mut world = World::still_at(clock.clone()).await;
     world.start();
@@ -239,7 +239,7 @@ async fn semantics_39_a_tag_that_fails_is_tried_for_a_day_and_its_mirror_keeps_t
 }
 
 #[tokio::test]
-async fn semantics_39_a_registry_that_says_it_is_there_and_gives_nothing_is_left_alone() {
+async fn semantics_39_a_registry_that_only_answers_pings_is_put_in_back_off() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.script([any("*/manifests/*").status(503), any("*/blobs/*").status(503)]);
@@ -258,7 +258,7 @@ async fn semantics_39_a_registry_that_says_it_is_there_and_gives_nothing_is_left
 }
 
 #[tokio::test]
-async fn semantics_39_a_registry_that_lists_its_tags_and_fails_at_every_one_of_them_is_left_alone() {
+async fn semantics_39_a_registry_that_lists_tags_but_fails_for_each_of_them_is_put_in_back_off() {
     for status in [500, 522] {
         let world = World::running().await;
         let registry = ScriptedRegistry::start().await;
@@ -282,7 +282,7 @@ async fn semantics_39_a_registry_that_lists_its_tags_and_fails_at_every_one_of_t
 }
 
 #[tokio::test]
-async fn semantics_37_many_tags_in_a_row_that_are_broken_for_good_keep_none_from_coming() {
+async fn semantics_37_many_permanently_broken_tags_in_a_row_do_not_block_others() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     for number in 0..12 {
@@ -335,7 +335,7 @@ async fn semantics_23_a_pull_longer_than_a_day_keeps_its_first_blobs() {
 }
 
 #[tokio::test]
-async fn semantics_39_what_a_mirror_and_a_remote_show_is_written_only_by_what_asked_the_registry() {
+async fn semantics_39_only_jobs_that_contacted_the_registry_update_the_mirror_and_the_remote() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
@@ -367,7 +367,7 @@ async fn semantics_39_what_a_mirror_and_a_remote_show_is_written_only_by_what_as
 }
 
 #[tokio::test]
-async fn a_remote_that_push_mirrors_alone_use_shows_how_it_fares() {
+async fn a_remote_used_only_by_push_mirrors_shows_its_last_contact() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;

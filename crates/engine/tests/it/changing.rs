@@ -35,7 +35,7 @@ async fn baseline(world: &World, mirror: &PullMirror) -> Baseline {
 }
 
 #[tokio::test]
-async fn semantics_35_new_patterns_keep_what_the_old_ones_had_to_bring_and_record_the_rest() {
+async fn semantics_35_new_patterns_mirror_what_the_old_ones_matched_and_record_the_rest() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let hold = |tag: &str, seed| registry.hold("their/app", Some(tag), &corpus::image(seed, 1, 100));
@@ -69,7 +69,7 @@ async fn semantics_35_new_patterns_keep_what_the_old_ones_had_to_bring_and_recor
 }
 
 #[tokio::test]
-async fn semantics_35_patterns_of_a_mirror_that_takes_everything_take_what_they_took() {
+async fn semantics_35_new_patterns_of_a_mirror_without_baseline_still_mirror_what_the_old_ones_matched() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let hold = |tag: &str, seed| registry.hold("their/app", Some(tag), &corpus::image(seed, 1, 100));
@@ -115,7 +115,7 @@ async fn semantics_35_a_baseline_of_the_old_settings_is_not_committed_for_the_ne
 }
 
 #[tokio::test]
-async fn semantics_34_disabling_a_push_mirror_stops_what_waits_and_what_runs() {
+async fn semantics_34_disabling_a_push_mirror_stops_its_queued_and_running_jobs() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let here = world.repository("dev/app").await;

@@ -24,7 +24,7 @@ fn config(image: &Package) -> Digest {
 }
 
 #[tokio::test]
-async fn semantics_40_a_configuration_that_is_no_blob_there_is_taken_from_the_manifest() {
+async fn semantics_40_a_missing_configuration_blob_is_taken_from_the_manifest() {
     let world = World::running().await;
     let image = corpus::image(1, 1, 100);
     let bytes = image.blobs.iter().find(|(digest, _)| *digest == config(&image)).unwrap().1.clone();
@@ -38,7 +38,7 @@ async fn semantics_40_a_configuration_that_is_no_blob_there_is_taken_from_the_ma
 }
 
 #[tokio::test]
-async fn semantics_24_embedded_content_with_another_digest_or_length_is_as_good_as_none() {
+async fn semantics_24_embedded_content_with_another_digest_or_length_is_ignored() {
     let world = World::running().await;
     let image = corpus::image(1, 1, 100);
     let length = image.blobs.iter().find(|(digest, _)| *digest == config(&image)).unwrap().1.len();

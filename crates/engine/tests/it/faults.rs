@@ -19,7 +19,7 @@ async fn poll(world: &World, mirror: &PullMirror) -> Job {
 }
 
 #[tokio::test]
-async fn semantics_37_one_broken_tag_keeps_no_other_from_coming_and_is_named() {
+async fn semantics_37_one_broken_tag_does_not_block_others_and_is_named() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     for status in [403, 500, 502, 503, 504] {
@@ -45,7 +45,7 @@ async fn semantics_37_one_broken_tag_keeps_no_other_from_coming_and_is_named() {
 }
 
 #[tokio::test]
-async fn semantics_37_several_broken_tags_keep_no_other_from_coming_in_the_same_run() {
+async fn semantics_37_several_broken_tags_do_not_block_others_in_the_same_run() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     for number in 0..12 {
@@ -64,7 +64,7 @@ async fn semantics_37_several_broken_tags_keep_no_other_from_coming_in_the_same_
 }
 
 #[tokio::test]
-async fn semantics_37_a_blob_or_manifest_that_breaks_for_ever_keeps_no_other_tag_from_coming() {
+async fn semantics_37_a_blob_or_manifest_that_always_breaks_does_not_block_other_tags() {
     let world = World::running().await;
     for act in [any("").status(503), any("").status(504), any("").disconnect()] {
         let registry = ScriptedRegistry::start().await;
@@ -85,7 +85,7 @@ async fn semantics_37_a_blob_or_manifest_that_breaks_for_ever_keeps_no_other_tag
 }
 
 #[tokio::test]
-async fn semantics_37_a_tag_that_cannot_be_sent_holds_back_no_other() {
+async fn semantics_37_a_tag_that_cannot_be_pushed_does_not_block_others() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.script([any("*/manifests/broken*").status(503)]);
@@ -106,7 +106,7 @@ async fn semantics_37_a_tag_that_cannot_be_sent_holds_back_no_other() {
 }
 
 #[tokio::test]
-async fn semantics_37_a_manifest_that_is_none_or_gone_keeps_no_other_from_coming() {
+async fn semantics_37_an_invalid_or_missing_manifest_does_not_block_other_tags() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.hold("up/app", Some("a"), &corpus::image(1, 1, 100));
@@ -128,7 +128,7 @@ async fn semantics_37_a_manifest_that_is_none_or_gone_keeps_no_other_from_coming
 }
 
 #[tokio::test]
-async fn semantics_04_a_wrong_digest_of_head_is_no_obstacle_and_what_is_lost_by_its_digest_is_named() {
+async fn semantics_04_a_wrong_digest_from_head_is_corrected_and_content_missing_by_digest_is_named() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let image = corpus::image(1, 1, 100);
@@ -151,7 +151,7 @@ async fn semantics_04_a_wrong_digest_of_head_is_no_obstacle_and_what_is_lost_by_
 }
 
 #[tokio::test]
-async fn semantics_40_what_only_head_does_not_find_comes_and_what_is_really_gone_is_a_warning() {
+async fn semantics_40_a_tag_that_only_head_does_not_find_is_mirrored_and_a_missing_one_is_a_warning() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.hold("up/app", Some("there"), &corpus::image(1, 1, 100));
@@ -189,7 +189,7 @@ async fn semantics_37_referrers_and_digest_tags_that_fail_are_warnings() {
 }
 
 #[tokio::test]
-async fn semantics_37_one_referrer_that_fails_keeps_no_other_from_coming() {
+async fn semantics_37_one_failing_referrer_does_not_block_others() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let image = corpus::image(1, 1, 100);
@@ -207,7 +207,7 @@ async fn semantics_37_one_referrer_that_fails_keeps_no_other_from_coming() {
 }
 
 #[tokio::test]
-async fn semantics_40_forbidden_for_digest_tags_means_that_they_are_not_there() {
+async fn semantics_40_a_403_for_digest_tags_counts_as_not_found() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await.without_referrers();
     registry.hold("up/app", Some("1.0"), &corpus::image(1, 1, 100));
@@ -225,7 +225,7 @@ async fn semantics_40_forbidden_for_digest_tags_means_that_they_are_not_there() 
 }
 
 #[tokio::test]
-async fn semantics_39_after_the_first_429_nothing_further_is_begun() {
+async fn semantics_39_after_the_first_429_no_further_requests_are_sent() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     for number in 0..40 {
@@ -266,7 +266,7 @@ async fn semantics_42_an_index_that_lacks_children_fails_by_itself_and_names_the
 }
 
 #[tokio::test]
-async fn semantics_42_an_index_that_lacks_children_comes_where_such_are_taken_and_is_sent_on() {
+async fn semantics_42_an_index_without_some_children_is_mirrored_and_pushed_on_if_sparse_ones_are_accepted() {
     let mut world = World::accepting(longshore_content::Sparse::Indexes).await;
     world.start();
     let registry = ScriptedRegistry::start().await;
@@ -315,7 +315,7 @@ async fn semantics_24_a_blob_of_another_length_is_fetched_once_more_from_its_sta
 }
 
 #[tokio::test]
-async fn semantics_40_content_that_a_proxy_compressed_is_read_and_what_only_says_so_too() {
+async fn semantics_40_content_is_read_whether_a_proxy_compressed_it_or_only_claims_to() {
     let world = World::running().await;
     let says_gzip = |headers: &mut http::HeaderMap| {
         headers.insert("content-encoding", http::HeaderValue::from_static("gzip"));
@@ -360,7 +360,7 @@ async fn semantics_40_an_encoding_that_cannot_be_undone_is_named_with_the_remedy
 }
 
 #[tokio::test]
-async fn semantics_37_an_index_is_named_where_its_type_is_no_manifest() {
+async fn semantics_37_an_index_is_named_if_its_type_is_not_a_manifest() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.hold("up/app", Some("good"), &corpus::image(1, 1, 100));
@@ -373,7 +373,7 @@ async fn semantics_37_an_index_is_named_where_its_type_is_no_manifest() {
 }
 
 #[tokio::test]
-async fn semantics_09_a_part_that_is_deleted_here_while_the_rest_arrives_is_brought_in_once_more() {
+async fn semantics_09_a_part_that_is_deleted_locally_during_the_pull_is_fetched_again() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let index = corpus::index(1, &["linux/amd64", "linux/arm64"], false);
@@ -403,7 +403,7 @@ async fn semantics_09_a_part_that_is_deleted_here_while_the_rest_arrives_is_brou
 }
 
 #[tokio::test]
-async fn semantics_24_a_registry_that_cannot_go_on_in_the_middle_is_asked_for_the_whole() {
+async fn semantics_24_a_registry_that_does_not_support_ranges_is_asked_for_the_whole_blob() {
     let elsewhere = reply(206).header("content-range", "bytes 7-9/400000").body("abc");
     for wrong in [reply(400), reply(403), reply(416), reply(501), elsewhere] {
         let world = World::running().await;

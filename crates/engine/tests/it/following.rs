@@ -32,7 +32,7 @@ async fn semantics_07_a_signature_after_the_promotion_follows_its_image_along_th
 }
 
 #[tokio::test]
-async fn semantics_07_a_referrer_of_an_image_that_went_nowhere_stays_where_it_is() {
+async fn semantics_07_a_referrer_of_an_image_that_was_not_copied_is_not_copied_either() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
     let qa = world.repository("qa/app").await;
@@ -64,7 +64,7 @@ async fn semantics_07_a_signature_after_the_mirroring_follows_its_image_to_the_o
 }
 
 #[tokio::test]
-async fn semantics_07_referrers_go_along_with_their_image_to_a_registry_without_the_referrers_api() {
+async fn semantics_07_referrers_are_pushed_with_their_image_to_a_registry_without_the_referrers_api() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await.without_referrers();
     let dev = world.repository("dev/app").await;
@@ -108,7 +108,7 @@ async fn semantics_07_a_signature_on_a_child_of_an_index_follows_the_index() {
 }
 
 #[tokio::test]
-async fn semantics_07_a_policy_that_was_deleted_does_not_hide_the_one_that_was_made_in_its_place() {
+async fn semantics_07_a_deleted_policy_does_not_hide_the_one_that_replaces_it() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let [dev, qa] = [world.repository("dev/app").await, world.repository("qa/app").await];
@@ -171,7 +171,7 @@ async fn semantics_07_the_late_signature_of_an_sbom_follows_the_image_everywhere
 }
 
 #[tokio::test]
-async fn semantics_07_a_signature_that_came_before_its_sbom_goes_along_with_it() {
+async fn semantics_07_a_signature_that_arrived_before_its_sbom_is_sent_with_it() {
     let world = World::running().await;
     let [dev, qa] = [world.repository("dev/app").await, world.repository("qa/app").await];
     world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;

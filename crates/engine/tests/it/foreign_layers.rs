@@ -66,7 +66,7 @@ async fn stored(world: &World, repository: &Repository, layer: &Digest) -> bool 
 }
 
 #[tokio::test]
-async fn semantics_43_a_pull_mirror_asks_for_no_foreign_layer_unless_it_is_switched_on() {
+async fn semantics_43_a_pull_mirror_fetches_no_foreign_layers_unless_that_is_switched_on() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let (base, images) = images(1);
@@ -83,7 +83,7 @@ async fn semantics_43_a_pull_mirror_asks_for_no_foreign_layer_unless_it_is_switc
 }
 
 #[tokio::test]
-async fn semantics_43_switched_on_a_pull_mirror_fetches_foreign_layers_that_the_remote_has() {
+async fn semantics_43_a_pull_mirror_fetches_foreign_layers_of_the_remote_if_that_is_switched_on() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let (base, images) = images(1);
@@ -101,7 +101,7 @@ async fn semantics_43_switched_on_a_pull_mirror_fetches_foreign_layers_that_the_
 }
 
 #[tokio::test]
-async fn semantics_43_a_foreign_layer_that_the_remote_lacks_stays_absent_and_its_tags_arrive() {
+async fn semantics_43_a_foreign_layer_that_the_remote_lacks_stays_absent_and_its_tags_are_mirrored() {
     for status in [404, 403, 451] {
         let world = World::running().await;
         let registry = ScriptedRegistry::start().await;
@@ -149,7 +149,7 @@ async fn semantics_43_a_foreign_layer_that_fails_otherwise_fails_its_tag() {
 }
 
 #[tokio::test]
-async fn semantics_43_switched_on_later_a_poll_completes_the_images_that_are_here() {
+async fn semantics_43_a_poll_completes_existing_images_after_foreign_layers_are_switched_on() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let (base, images) = images(2);
@@ -179,7 +179,7 @@ async fn semantics_43_switched_on_later_a_poll_completes_the_images_that_are_her
 }
 
 #[tokio::test]
-async fn semantics_43_a_push_mirror_sends_images_without_their_foreign_layers_unless_it_is_switched_on() {
+async fn semantics_43_a_push_mirror_sends_no_foreign_layers_unless_that_is_switched_on() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let (base, images) = images(1);
@@ -207,7 +207,7 @@ async fn semantics_43_a_push_mirror_sends_images_without_their_foreign_layers_un
 }
 
 #[tokio::test]
-async fn semantics_43_a_foreign_layer_that_is_not_stored_is_not_sent_and_keeps_nothing_from_being_sent() {
+async fn semantics_43_a_foreign_layer_that_is_not_stored_is_skipped_by_a_push() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let (base, images) = images(1);
@@ -221,7 +221,7 @@ async fn semantics_43_a_foreign_layer_that_is_not_stored_is_not_sent_and_keeps_n
 }
 
 #[tokio::test]
-async fn semantics_43_a_registry_that_wants_foreign_layers_makes_the_job_name_the_switch() {
+async fn semantics_43_the_job_names_the_switch_if_a_registry_requires_foreign_layers() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let (base, images) = images(2);
@@ -254,7 +254,7 @@ async fn semantics_43_a_registry_that_wants_foreign_layers_makes_the_job_name_th
 }
 
 #[tokio::test]
-async fn semantics_43_a_copy_that_a_person_asks_for_has_all_that_is_stored() {
+async fn semantics_43_a_copy_started_by_a_person_includes_all_stored_layers() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let (_, images) = images(1);

@@ -34,7 +34,7 @@ pub(crate) async fn hanging(
 }
 
 #[tokio::test]
-async fn a_server_that_stops_just_when_a_job_is_taken_does_not_wait_for_its_end() {
+async fn a_server_that_shuts_down_just_after_claiming_a_job_does_not_wait_for_it() {
     let mut world = World::still().await;
     let registry = ScriptedRegistry::start().await;
     registry.script([any("*").hang()]);
@@ -64,7 +64,7 @@ async fn cancelling_takes_effect_within_a_second_in_the_middle_of_a_blob() {
 }
 
 #[tokio::test]
-async fn a_cancellation_that_is_only_written_down_is_heeded_too() {
+async fn a_cancellation_that_is_only_stored_takes_effect_too() {
     let world = World::running().await;
     let (_registry, _, _, _, job) = hanging(&world).await;
     let now = world.now();
@@ -73,7 +73,7 @@ async fn a_cancellation_that_is_only_written_down_is_heeded_too() {
 }
 
 #[tokio::test]
-async fn a_job_that_runs_when_the_server_stops_goes_on_after_the_next_start() {
+async fn a_job_that_runs_at_shutdown_is_resumed_after_the_next_start() {
     let mut world = World::running().await;
     let (registry, _, image, layer, job) = hanging(&world).await;
     world.stop().await;
@@ -85,7 +85,7 @@ async fn a_job_that_runs_when_the_server_stops_goes_on_after_the_next_start() {
 }
 
 #[tokio::test]
-async fn semantics_25_a_killed_servers_job_goes_on_and_blobs_that_were_stored_stay() {
+async fn semantics_25_a_killed_servers_job_is_resumed_and_stored_blobs_are_kept() {
     let world = World::running().await;
     let (registry, mirror, image, layer, job) = hanging(&world).await;
     let done: Vec<_> =
@@ -138,7 +138,7 @@ async fn semantics_25_a_worker_that_lost_its_lease_commits_nothing() {
 }
 
 #[tokio::test]
-async fn semantics_19_a_parent_ends_when_its_children_have_and_not_well_if_one_did_not() {
+async fn semantics_19_a_parent_ends_after_its_children_and_fails_if_one_of_them_does() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
@@ -184,7 +184,7 @@ async fn a_pull_mirror_is_polled_when_it_is_due_and_then_again_after_its_interva
 }
 
 #[tokio::test]
-async fn a_job_whose_repository_is_gone_ends_with_a_reason() {
+async fn a_job_whose_repository_was_deleted_ends_with_a_reason() {
     let mut world = World::still().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;

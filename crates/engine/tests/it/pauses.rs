@@ -65,7 +65,7 @@ async fn semantics_29_an_event_during_a_pause_queues_and_runs_on_resume() {
 }
 
 #[tokio::test]
-async fn semantics_36_resuming_with_run_acts_on_every_revision_and_with_newest_on_the_last() {
+async fn semantics_36_resuming_with_run_evaluates_every_revision_and_with_newest_only_the_last() {
     let world = World::running().await;
     for (namespace, queued, expected) in [("dev", Queued::Run, 3), ("ops", Queued::Newest, 1)] {
         let from = world.repository(&format!("{namespace}/app")).await;
@@ -83,7 +83,7 @@ async fn semantics_36_resuming_with_run_acts_on_every_revision_and_with_newest_o
 }
 
 #[tokio::test]
-async fn semantics_29_what_was_dropped_is_not_promoted_until_it_is_pushed_again() {
+async fn semantics_29_a_dropped_event_is_not_promoted_until_the_tag_is_pushed_again() {
     let world = World::running().await;
     let (dev, qa) = (world.repository("dev/app").await, world.repository("qa/app").await);
     world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
@@ -98,7 +98,7 @@ async fn semantics_29_what_was_dropped_is_not_promoted_until_it_is_pushed_again(
 }
 
 #[tokio::test]
-async fn semantics_29_the_newest_of_each_tag_is_all_that_reaches_the_other_registry() {
+async fn semantics_29_resuming_with_newest_pushes_only_the_newest_of_each_tag() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
@@ -123,7 +123,7 @@ async fn semantics_29_the_newest_of_each_tag_is_all_that_reaches_the_other_regis
 }
 
 #[tokio::test]
-async fn semantics_29_what_a_dropped_copy_would_have_sent_goes_with_the_next_push_of_the_same_image() {
+async fn semantics_29_a_dropped_copy_is_made_by_the_next_push_of_the_same_image() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
@@ -140,7 +140,7 @@ async fn semantics_29_what_a_dropped_copy_would_have_sent_goes_with_the_next_pus
 }
 
 #[tokio::test]
-async fn semantics_29_a_running_transfer_is_stopped_in_the_middle_of_a_blob_and_goes_on_after() {
+async fn semantics_29_a_pause_stops_a_transfer_in_the_middle_of_a_blob_and_it_is_resumed_afterwards() {
     let world = World::running().await;
     let (registry, mirror, image, layer, job) = hanging(&world).await;
     let here = world.repository_of(mirror.repository).await;
@@ -160,7 +160,7 @@ async fn semantics_29_a_running_transfer_is_stopped_in_the_middle_of_a_blob_and_
 }
 
 #[tokio::test]
-async fn semantics_29_a_paused_remote_holds_copies_but_no_promotions() {
+async fn semantics_29_a_paused_remote_holds_pushes_but_not_promotions() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let (dev, qa) = (world.repository("dev/app").await, world.repository("qa/app").await);
@@ -176,7 +176,7 @@ async fn semantics_29_a_paused_remote_holds_copies_but_no_promotions() {
 }
 
 #[tokio::test]
-async fn semantics_29_a_person_still_promotes_by_hand() {
+async fn semantics_29_a_person_may_still_promote_manually() {
     let world = World::running().await;
     let (dev, qa) = (world.repository("dev/app").await, world.repository("qa/app").await);
     pause(&world, PauseScope::System).await;
@@ -193,7 +193,7 @@ async fn semantics_29_a_person_still_promotes_by_hand() {
 }
 
 #[tokio::test]
-async fn semantics_29_a_mirror_that_is_due_while_it_is_paused_queues_one_poll() {
+async fn semantics_29_a_paused_mirror_that_is_due_queues_one_poll() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
@@ -215,7 +215,7 @@ async fn semantics_29_a_mirror_that_is_due_while_it_is_paused_queues_one_poll() 
 }
 
 #[tokio::test]
-async fn semantics_29_a_collection_that_nobody_asks_for_collects_nothing_while_everything_is_paused() {
+async fn semantics_29_a_scheduled_collection_collects_nothing_while_the_system_is_paused() {
     let world = World::running().await;
     pause(&world, PauseScope::System).await;
     for (cause, collected) in [(Cause::Schedule, false), (Cause::Asked { author: author() }, true)] {
@@ -226,7 +226,7 @@ async fn semantics_29_a_collection_that_nobody_asks_for_collects_nothing_while_e
 }
 
 #[tokio::test]
-async fn semantics_29_a_collection_out_of_a_backup_collects_nothing_whoever_asked_for_it() {
+async fn semantics_29_a_collection_from_a_restored_backup_collects_nothing_whoever_started_it() {
     let mut world = World::running().await;
     world.stop().await;
     let now = world.now();

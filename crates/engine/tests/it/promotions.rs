@@ -38,7 +38,7 @@ async fn cancel_all(world: &World) {
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
 #[tokio::test]
-async fn a_pushed_tag_that_matches_is_in_the_target_with_its_provenance() {
+async fn a_pushed_tag_that_matches_is_promoted_with_its_provenance() {
     let world = World::running().await;
     let dev = world.repository("dev/website").await;
     let qa = world.repository("qa/website").await;
@@ -88,7 +88,7 @@ async fn a_chain_of_promotions_runs_to_its_end() {
 }
 
 #[tokio::test]
-async fn semantics_01_evaluations_in_every_order_leave_the_target_on_the_newest() {
+async fn semantics_01_evaluations_in_any_order_leave_the_target_on_the_newest() {
     let mut world = World::still().await;
     let mut cases = Vec::new();
     for (at, order) in ORDERS.into_iter().enumerate() {
@@ -115,7 +115,7 @@ async fn semantics_01_evaluations_in_every_order_leave_the_target_on_the_newest(
 }
 
 #[tokio::test]
-async fn semantics_36_an_older_revision_is_evaluated_too_and_never_replaces_the_newest() {
+async fn semantics_36_an_older_revision_is_evaluated_but_never_replaces_the_newest() {
     let mut world = World::still().await;
     let mut cases = Vec::new();
     for (at, order) in ORDERS.into_iter().enumerate() {
@@ -140,7 +140,7 @@ async fn semantics_36_an_older_revision_is_evaluated_too_and_never_replaces_the_
 }
 
 #[tokio::test]
-async fn semantics_36_quick_pushes_of_one_tag_give_a_promotion_each_where_the_template_tells_them_apart() {
+async fn semantics_36_each_of_several_quick_pushes_is_promoted_if_the_template_tells_them_apart() {
     let mut world = World::still().await;
     let dev = world.repository("dev/app").await;
     let (apart, alike) = (world.repository("qa/apart").await, world.repository("qa/alike").await);
@@ -164,7 +164,7 @@ async fn semantics_36_quick_pushes_of_one_tag_give_a_promotion_each_where_the_te
 }
 
 #[tokio::test]
-async fn semantics_36_a_revision_whose_manifest_is_not_kept_is_passed_over() {
+async fn semantics_36_a_revision_whose_manifest_was_deleted_is_skipped() {
     let mut world = World::still().await;
     let dev = world.repository("dev/app").await;
     let qa = world.repository("qa/app").await;
@@ -195,7 +195,7 @@ async fn semantics_01_a_push_into_the_target_is_not_replaced_by_an_earlier_chang
 }
 
 #[tokio::test]
-async fn semantics_01_a_person_may_put_older_over_newer() {
+async fn semantics_01_a_person_may_replace_a_newer_tag_with_an_older_one() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
     let qa = world.repository("qa/app").await;
@@ -231,7 +231,7 @@ async fn semantics_02_a_policy_acts_once_per_change() {
 }
 
 #[tokio::test]
-async fn semantics_02_it_acts_again_where_the_tag_it_made_is_gone_under_the_name_it_had() {
+async fn semantics_02_a_policy_acts_again_with_the_same_name_if_its_tag_was_deleted() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
     let qa = world.repository("qa/app").await;
@@ -248,7 +248,7 @@ async fn semantics_02_it_acts_again_where_the_tag_it_made_is_gone_under_the_name
 }
 
 #[tokio::test]
-async fn semantics_03_save_acts_from_now_on_and_save_and_apply_on_what_is_there_oldest_first() {
+async fn semantics_03_save_acts_on_later_changes_and_save_and_apply_on_existing_tags_oldest_first() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
     let qa = world.repository("qa/app").await;
@@ -273,7 +273,7 @@ async fn semantics_03_save_acts_from_now_on_and_save_and_apply_on_what_is_there_
 }
 
 #[tokio::test]
-async fn semantics_05_a_cycle_stops_by_itself_and_says_so() {
+async fn semantics_05_a_cycle_ends_by_itself_with_a_reason() {
     let world = World::running().await;
     let one = world.repository("dev/one").await;
     let two = world.repository("dev/two").await;
@@ -291,7 +291,7 @@ async fn semantics_05_a_cycle_stops_by_itself_and_says_so() {
 }
 
 #[tokio::test]
-async fn semantics_05_nothing_acts_on_what_has_passed_32_policies() {
+async fn semantics_05_no_policy_acts_on_a_tag_that_has_passed_32_policies() {
     let world = World::running().await;
     let one = world.repository("dev/one").await;
     let two = world.repository("dev/two").await;
@@ -321,7 +321,7 @@ async fn semantics_05_a_policy_that_makes_too_many_tags_of_one_image_stops_itsel
 }
 
 #[tokio::test]
-async fn semantics_14_an_immutable_target_refuses_another_digest_with_dtrs_words_and_takes_the_same() {
+async fn semantics_14_an_immutable_target_refuses_another_digest_with_dtrs_message_and_accepts_the_same() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
     let qa = world.repository_with("qa/app", |new| new.immutable_tags = ImmutableTags::All).await;
@@ -343,7 +343,7 @@ async fn semantics_14_an_immutable_target_refuses_another_digest_with_dtrs_words
 }
 
 #[tokio::test]
-async fn a_promotion_beyond_the_quota_fails_with_the_reason_and_leaves_nothing() {
+async fn a_promotion_beyond_the_quota_fails_with_the_reason_and_links_nothing() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
     let qa = world.repository("qa/app").await;
@@ -362,7 +362,7 @@ async fn a_promotion_beyond_the_quota_fails_with_the_reason_and_leaves_nothing()
 }
 
 #[tokio::test]
-async fn what_the_quota_keeps_from_following_its_image_is_said() {
+async fn referrers_that_the_quota_excludes_are_reported() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
     let qa = world.repository("qa/app").await;
@@ -390,7 +390,7 @@ async fn what_the_quota_keeps_from_following_its_image_is_said() {
 }
 
 #[tokio::test]
-async fn semantics_18_a_mirror_takes_no_promotions_and_the_verdict_says_so() {
+async fn semantics_18_a_mirror_accepts_no_promotions_and_the_verdict_says_so() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
     let qa = world.repository("qa/app").await;
@@ -417,7 +417,7 @@ async fn close(world: &World, repository: &Repository, state: RepositoryState) {
 }
 
 #[tokio::test]
-async fn semantics_06_digest_tags_travel_with_their_image_and_fire_no_policy() {
+async fn semantics_06_digest_tags_are_promoted_with_their_image_and_trigger_no_policy() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
     let qa = world.repository("qa/app").await;
@@ -434,7 +434,7 @@ async fn semantics_06_digest_tags_travel_with_their_image_and_fire_no_policy() {
 }
 
 #[tokio::test]
-async fn of_many_tags_at_once_none_is_lost() {
+async fn many_tags_at_once_are_all_promoted() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
     let qa = world.repository("qa/app").await;
@@ -473,7 +473,7 @@ async fn set(world: &World, repository: &Repository, name: &str, digest: longsho
 }
 
 #[tokio::test]
-async fn semantics_36_many_policies_are_asked_a_few_at_a_time_and_each_change_in_its_turn() {
+async fn semantics_36_many_policies_are_evaluated_a_few_at_a_time_and_changes_in_order() {
     let mut world = World::still().await;
     let (dev, qa) = (world.repository("dev/app").await, world.repository("qa/app").await);
     let mut policies = Vec::new();

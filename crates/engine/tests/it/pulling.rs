@@ -28,7 +28,7 @@ async fn poll(world: &World, mirror: &PullMirror) -> Job {
 }
 
 #[tokio::test]
-async fn the_tags_that_the_patterns_take_come_in_whole_and_are_evaluated() {
+async fn tags_that_match_the_patterns_are_mirrored_completely_and_evaluated() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let index = corpus::index(1, &["linux/amd64", "linux/arm64"], true);
@@ -88,7 +88,7 @@ async fn each_blob_is_fetched_once_in_a_run_however_many_tags_need_it() {
 }
 
 #[tokio::test]
-async fn semantics_03_a_saved_mirror_takes_only_what_comes_or_changes_afterwards() {
+async fn semantics_03_a_saved_mirror_copies_only_tags_that_are_new_or_change_afterwards() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let (old, newer) = (corpus::image(1, 1, 100), corpus::image(2, 1, 100));
@@ -111,7 +111,7 @@ async fn semantics_03_a_saved_mirror_takes_only_what_comes_or_changes_afterwards
 }
 
 #[tokio::test]
-async fn semantics_29_the_plan_of_a_poll_is_what_the_poll_then_does() {
+async fn semantics_29_a_poll_does_what_its_preview_shows() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let (old, newer) = (corpus::image(1, 1, 100), corpus::image(2, 1, 100));
@@ -189,7 +189,7 @@ async fn semantics_35_a_listed_tag_whose_digest_cannot_be_read_is_recorded_and_c
 }
 
 #[tokio::test]
-async fn semantics_22_a_tag_that_a_person_rolled_back_is_left_alone_until_it_is_released() {
+async fn semantics_22_a_tag_that_a_person_restored_is_not_changed_until_it_is_released() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let images = [corpus::image(1, 1, 100), corpus::image(2, 1, 100), corpus::image(3, 1, 100)];
@@ -227,7 +227,7 @@ async fn semantics_22_a_tag_that_a_person_rolled_back_is_left_alone_until_it_is_
 }
 
 #[tokio::test]
-async fn what_the_quota_has_no_room_for_ends_the_poll_for_good_with_the_reason() {
+async fn a_poll_that_exceeds_the_quota_ends_with_the_reason() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
@@ -244,7 +244,7 @@ async fn what_the_quota_has_no_room_for_ends_the_poll_for_good_with_the_reason()
 }
 
 #[tokio::test]
-async fn semantics_04_a_tag_that_moves_while_it_is_copied_is_planned_anew() {
+async fn semantics_04_a_tag_that_moves_while_it_is_copied_is_read_again() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let (old, new) = (corpus::image(1, 2, 50_000), corpus::image(2, 2, 50_000));
@@ -270,7 +270,7 @@ async fn semantics_04_a_tag_that_moves_while_it_is_copied_is_planned_anew() {
 }
 
 #[tokio::test]
-async fn semantics_04_what_stays_gone_is_given_up_after_three_plans() {
+async fn semantics_04_a_tag_whose_content_stays_missing_fails_after_three_attempts() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let image = corpus::image(1, 1, 100);
@@ -287,7 +287,7 @@ async fn semantics_04_what_stays_gone_is_given_up_after_three_plans() {
 }
 
 #[tokio::test]
-async fn semantics_06_digest_tags_are_not_counted_or_matched_and_come_with_their_image() {
+async fn semantics_06_digest_tags_are_not_counted_or_matched_and_are_mirrored_with_their_image() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let (image, other) = (corpus::image(1, 1, 100), corpus::image(2, 1, 100));
@@ -305,7 +305,7 @@ async fn semantics_06_digest_tags_are_not_counted_or_matched_and_come_with_their
 }
 
 #[tokio::test]
-async fn semantics_07_referrers_come_along_and_later_ones_at_the_next_run() {
+async fn semantics_07_referrers_are_mirrored_with_their_image_and_later_ones_in_the_next_run() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let image = corpus::image(1, 1, 100);
@@ -326,7 +326,7 @@ async fn semantics_07_referrers_come_along_and_later_ones_at_the_next_run() {
 }
 
 #[tokio::test]
-async fn semantics_09_a_tag_whose_layer_is_missing_there_is_not_set() {
+async fn semantics_09_a_tag_whose_layer_the_remote_lacks_is_not_set() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let image = corpus::image(1, 2, 100);
@@ -362,7 +362,7 @@ async fn semantics_18_a_repository_in_state_mirror_is_written_by_its_mirror_and_
 }
 
 #[tokio::test]
-async fn semantics_20_a_tag_of_someone_elses_making_is_left_alone_and_reported() {
+async fn semantics_20_a_tag_that_someone_else_set_is_not_changed_but_reported() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.hold("their/app", Some("1.0"), &corpus::image(1, 1, 100));
@@ -473,7 +473,7 @@ async fn the_list_of_referrers_of_a_registry_without_the_api_is_read() {
 }
 
 #[tokio::test]
-async fn patterns_that_match_none_of_the_tags_are_a_warning_and_no_plain_success() {
+async fn patterns_that_match_no_tag_cause_a_warning() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     for tag in ["1.0", "1.1"] {
@@ -495,7 +495,7 @@ async fn patterns_that_match_none_of_the_tags_are_a_warning_and_no_plain_success
 }
 
 #[tokio::test]
-async fn of_a_registry_without_the_referrers_api_nothing_is_asked_that_its_list_of_tags_does_not_have() {
+async fn a_registry_without_the_referrers_api_gets_requests_only_for_listed_tags() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await.without_referrers();
     for number in 0..60 {

@@ -18,7 +18,7 @@ use longshore_testkit::{
 };
 
 #[tokio::test]
-async fn a_pushed_tag_reaches_the_other_registry_whole() {
+async fn a_pushed_tag_is_copied_completely_to_the_other_registry() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
@@ -43,7 +43,7 @@ async fn a_pushed_tag_reaches_the_other_registry_whole() {
 }
 
 #[tokio::test]
-async fn a_build_cache_is_promoted_sent_and_brought_in_with_its_layers() {
+async fn a_build_cache_is_promoted_pushed_and_pulled_with_its_layers() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let names = ["dev/cache", "qa/cache", "back/cache"];
@@ -102,7 +102,7 @@ async fn a_layer_that_another_repository_there_holds_is_mounted() {
 }
 
 #[tokio::test]
-async fn layers_that_two_tags_share_move_once() {
+async fn layers_that_two_tags_share_are_sent_once() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
@@ -121,7 +121,7 @@ async fn layers_that_two_tags_share_move_once() {
 }
 
 #[tokio::test]
-async fn semantics_01_pushes_that_end_in_every_order_leave_the_other_registry_on_the_newest() {
+async fn semantics_01_pushes_that_end_in_any_order_leave_the_other_registry_on_the_newest() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
@@ -150,7 +150,7 @@ async fn semantics_01_pushes_that_end_in_every_order_leave_the_other_registry_on
 }
 
 #[tokio::test]
-async fn semantics_04_a_tag_there_that_we_did_not_set_is_left_alone_where_overwriting_is_off() {
+async fn semantics_04_a_remote_tag_that_someone_else_set_is_kept_if_overwriting_is_off() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
@@ -166,7 +166,7 @@ async fn semantics_04_a_tag_there_that_we_did_not_set_is_left_alone_where_overwr
 }
 
 #[tokio::test]
-async fn semantics_04_what_is_overwritten_there_is_recorded() {
+async fn semantics_04_an_overwritten_remote_tag_is_recorded() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
@@ -196,7 +196,7 @@ async fn semantics_05_the_other_registry_is_told_the_policies_passed() {
 }
 
 #[tokio::test]
-async fn semantics_05_what_came_from_there_is_not_sent_back_not_even_by_way_of_a_promotion() {
+async fn semantics_05_a_tag_is_not_pushed_back_to_its_origin_even_after_a_promotion() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let image = corpus::image(1, 1, 100);
@@ -222,7 +222,7 @@ async fn semantics_05_what_came_from_there_is_not_sent_back_not_even_by_way_of_a
 }
 
 #[tokio::test]
-async fn a_manifest_whose_parts_the_registry_misses_is_put_again_after_looking_at_them() {
+async fn a_manifest_whose_parts_the_registry_misses_is_put_again_after_checking_them() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
@@ -238,7 +238,7 @@ async fn a_manifest_whose_parts_the_registry_misses_is_put_again_after_looking_a
 }
 
 #[tokio::test]
-async fn semantics_24_an_error_that_may_pass_is_tried_again_and_one_that_will_not_ends_the_job() {
+async fn semantics_24_a_temporary_error_is_retried_and_a_permanent_one_ends_the_job() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
@@ -262,7 +262,7 @@ async fn semantics_24_an_error_that_may_pass_is_tried_again_and_one_that_will_no
 }
 
 #[tokio::test]
-async fn semantics_02_a_failed_copy_is_tried_again_by_a_push_of_the_same_digest() {
+async fn semantics_02_a_failed_copy_is_repeated_by_a_push_of_the_same_digest() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
@@ -281,7 +281,7 @@ async fn semantics_02_a_failed_copy_is_tried_again_by_a_push_of_the_same_digest(
 }
 
 #[tokio::test]
-async fn a_person_may_send_one_tag_by_hand() {
+async fn a_person_may_push_one_tag_manually() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;

@@ -9,7 +9,7 @@ use longshore_testkit::{
 };
 
 #[tokio::test]
-async fn semantics_37_the_image_is_sent_though_its_signature_is_refused() {
+async fn semantics_37_the_image_is_pushed_although_its_signature_is_refused() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
@@ -42,7 +42,7 @@ async fn semantics_37_the_image_is_sent_though_its_signature_is_refused() {
 }
 
 #[tokio::test]
-async fn semantics_40_forbidden_for_a_new_tag_means_that_it_is_not_there_and_the_put_decides() {
+async fn semantics_40_a_403_for_a_new_tag_counts_as_not_found_and_the_put_decides() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     registry.script([any("*/manifests/*").when(|asked| asked.method != Method::PUT).status(403)]);
@@ -55,7 +55,7 @@ async fn semantics_40_forbidden_for_a_new_tag_means_that_it_is_not_there_and_the
 }
 
 #[tokio::test]
-async fn semantics_40_whatever_is_answered_for_what_is_not_there_the_put_decides() {
+async fn semantics_40_whatever_a_registry_answers_for_missing_content_the_put_decides() {
     let world = World::running().await;
     for (status, code) in [
         (400, "NAME_INVALID"),
@@ -96,7 +96,7 @@ async fn semantics_40_parts_that_a_registry_does_not_find_yet_are_waited_for() {
 }
 
 #[tokio::test]
-async fn semantics_40_what_a_registry_says_to_have_and_does_not_find_is_sent_all_the_same() {
+async fn semantics_40_content_that_a_registry_claims_to_have_and_does_not_find_is_sent_again() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
     let index = corpus::index(1, &["linux/amd64", "linux/arm64"], false);
@@ -118,7 +118,7 @@ async fn semantics_40_what_a_registry_says_to_have_and_does_not_find_is_sent_all
 }
 
 #[tokio::test]
-async fn semantics_40_a_manifest_is_put_again_where_the_refusal_may_pass() {
+async fn semantics_40_a_manifest_is_put_again_if_the_refusal_may_be_temporary() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
     let image = corpus::image(1, 1, 100);
@@ -141,7 +141,7 @@ async fn semantics_40_a_manifest_is_put_again_where_the_refusal_may_pass() {
 }
 
 #[tokio::test]
-async fn a_refusal_to_move_a_tag_or_to_take_a_manifest_at_all_is_final() {
+async fn a_refusal_to_move_a_tag_or_to_accept_a_manifest_is_final() {
     let world = World::running().await;
     let image = corpus::image(1, 1, 100);
     let refusals = [

@@ -66,7 +66,7 @@ async fn one_broken_tag(world: &World, registry: &ScriptedRegistry) -> (PullMirr
 }
 
 #[tokio::test]
-async fn semantics_39_a_registry_that_limits_requests_gives_all_its_tags_in_the_end() {
+async fn semantics_39_all_tags_of_a_registry_with_a_rate_limit_are_mirrored_eventually() {
     let (world, clock) = world().await;
     let registry = ScriptedRegistry::start().await;
     for number in 0..100 {
@@ -90,7 +90,7 @@ async fn semantics_39_a_registry_that_limits_requests_gives_all_its_tags_in_the_
 }
 
 #[tokio::test]
-async fn semantics_39_what_hangs_on_many_images_comes_in_the_end_though_requests_are_limited() {
+async fn semantics_39_referrers_of_many_images_are_mirrored_eventually_despite_a_rate_limit() {
     let (world, clock) = world().await;
     let registry = ScriptedRegistry::start().await;
     for number in 0..30 {
@@ -110,7 +110,7 @@ async fn semantics_39_what_hangs_on_many_images_comes_in_the_end_though_requests
 }
 
 #[tokio::test]
-async fn one_broken_tag_among_many_that_are_unchanged_costs_a_few_requests_an_attempt() {
+async fn one_broken_tag_among_many_unchanged_ones_costs_few_requests_per_attempt() {
     let (world, clock) = world().await;
     let registry = ScriptedRegistry::start().await;
     let (_, job) = one_broken_tag(&world, &registry).await;
@@ -126,7 +126,7 @@ async fn one_broken_tag_among_many_that_are_unchanged_costs_a_few_requests_an_at
 }
 
 #[tokio::test]
-async fn a_tag_that_moves_between_attempts_is_seen_after_the_interval_and_a_new_one_at_once() {
+async fn a_tag_that_moves_between_attempts_is_noticed_after_the_interval_and_a_new_one_at_once() {
     let (world, clock) = world().await;
     let registry = ScriptedRegistry::start().await;
     let (mirror, job) = one_broken_tag(&world, &registry).await;
@@ -152,7 +152,7 @@ async fn a_tag_that_moves_between_attempts_is_seen_after_the_interval_and_a_new_
 }
 
 #[tokio::test]
-async fn who_has_a_poll_tried_again_at_once_sees_what_has_moved() {
+async fn a_poll_that_a_person_retries_at_once_notices_moved_tags() {
     let (world, _) = world().await;
     let registry = ScriptedRegistry::start().await;
     let (mirror, job) = one_broken_tag(&world, &registry).await;
@@ -166,7 +166,7 @@ async fn who_has_a_poll_tried_again_at_once_sees_what_has_moved() {
 }
 
 #[tokio::test]
-async fn a_tag_that_was_planned_anew_is_not_taken_back_by_the_next_attempt() {
+async fn a_tag_that_was_read_again_is_not_set_back_by_the_next_attempt() {
     let (world, clock) = world().await;
     let registry = ScriptedRegistry::start().await;
     let (old, new) = (corpus::image(1, 1, 100), corpus::image(2, 1, 100));
@@ -187,7 +187,7 @@ async fn a_tag_that_was_planned_anew_is_not_taken_back_by_the_next_attempt() {
 }
 
 #[tokio::test]
-async fn semantics_39_an_image_of_many_layers_gets_to_a_registry_that_limits_requests() {
+async fn semantics_39_an_image_with_many_layers_is_pushed_despite_a_rate_limit() {
     let (world, clock) = world().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
@@ -208,7 +208,7 @@ async fn semantics_39_an_image_of_many_layers_gets_to_a_registry_that_limits_req
 }
 
 #[tokio::test]
-async fn what_an_attempt_had_sent_and_is_gone_there_since_is_sent_again() {
+async fn content_that_was_sent_and_has_been_deleted_since_is_sent_again() {
     let (world, clock) = world().await;
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;

@@ -7,7 +7,7 @@ use longshore_model::job::{Cause, Status};
 use longshore_testkit::corpus;
 
 #[tokio::test]
-async fn a_damaged_manifest_is_fetched_again_from_where_a_mirror_brought_it() {
+async fn a_damaged_manifest_is_fetched_again_from_the_remote_of_a_mirror() {
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let image = corpus::image(1, 1, 100);

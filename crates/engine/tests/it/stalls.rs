@@ -22,7 +22,7 @@ async fn tried(world: &World, registry: &ScriptedRegistry) -> Job {
 }
 
 #[tokio::test]
-async fn semantics_37_a_tag_whose_manifest_is_never_answered_for_keeps_no_other_from_coming() {
+async fn semantics_37_a_manifest_request_that_is_never_answered_does_not_block_other_tags() {
     let world = World::waiting(PATIENCE).await;
     let registry = ScriptedRegistry::start().await;
     for (seed, tag) in ["a", "hung", "z"].into_iter().enumerate() {
@@ -40,7 +40,7 @@ async fn semantics_37_a_tag_whose_manifest_is_never_answered_for_keeps_no_other_
 }
 
 #[tokio::test]
-async fn semantics_37_a_blob_that_stops_in_the_middle_is_gone_on_with_and_keeps_no_other_tag_from_coming() {
+async fn semantics_37_a_blob_that_stalls_is_resumed_and_does_not_block_other_tags() {
     let world = World::waiting(PATIENCE).await;
     let registry = ScriptedRegistry::start().await;
     let image = corpus::image(1, 1, 400_000);
@@ -63,7 +63,7 @@ async fn semantics_37_a_blob_that_stops_in_the_middle_is_gone_on_with_and_keeps_
 }
 
 #[tokio::test]
-async fn semantics_39_a_listing_that_is_never_answered_ends_within_its_limit_and_the_job_waits() {
+async fn semantics_39_a_tag_list_that_is_never_answered_times_out_and_the_job_waits() {
     let world = World::waiting(PATIENCE).await;
     let registry = ScriptedRegistry::start().await;
     registry.hold("up/app", Some("a"), &corpus::image(1, 1, 100));
