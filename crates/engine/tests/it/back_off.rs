@@ -1,4 +1,4 @@
-//! Remotes that cannot be asked for a while, and those beside them.
+//! Remotes in back-off, and the effect on others.
 
 use crate::support::{Ahead, ScriptedRegistry, World, world::author};
 use axum::http::Method;
@@ -28,7 +28,7 @@ async fn poll(world: &World, mirror: &PullMirror) -> JobId {
     world.enqueue(orders::poll(mirror, Cause::Schedule, None, world.now())).await.id
 }
 
-/// Waits until the job has been begun and waits again.
+/// Waits until the job has had an attempt and is queued again.
 async fn waits_again(world: &World, job: JobId) -> Job {
     world
         .until(async || {
@@ -54,7 +54,7 @@ async fn semantics_39_after_a_429_all_work_for_the_remote_waits_and_earlier_cont
     let asked = registry.count(Method::GET, "/manifests/");
     assert!(asked <= 5 + 4, "{asked} manifests were asked for");
 
-    // A job that needs the same remote asks nothing at all.
+    // Another job for the same remote sends no request.
     let before = registry.requests().len();
     let sibling = world.pull_mirror(&other, &registry, "their/app", |m| m.remote = mirror.remote).await;
     let job = poll(&world, &sibling).await;
@@ -65,7 +65,7 @@ async fn semantics_39_after_a_429_all_work_for_the_remote_waits_and_earlier_cont
     let waiting = world.job(job).await;
     assert_eq!((waiting.status, waiting.attempt), (Status::Waiting, 0));
 
-    // A person may try at once.
+    // A person may retry at once.
     registry.forget_rules();
     let now = world.now();
     world.write(work!(|tx| jobs::hasten(tx, job, now).await.map(drop))).await;
@@ -73,7 +73,7 @@ async fn semantics_39_after_a_429_all_work_for_the_remote_waits_and_earlier_cont
     assert_eq!(world.job(limited.id).await.back_off, None, "the remote has answered");
 }
 
-/// A registry that takes so many requests a second, and so many at once. Counts those that it refuses.
+/// A rate limit of `per_second` requests with bursts of `burst`, and a counter of refused requests.
 fn limited(per_second: f64, burst: f64, refusal: Reply) -> (Rule, Arc<AtomicI64>) {
     let (tokens, refused) = (Mutex::new((burst, Instant::now())), Arc::new(AtomicI64::new(0)));
     let count = refused.clone();
@@ -142,7 +142,7 @@ async fn semantics_39_work_is_resumed_automatically_after_an_outage() {
     world.push(&from, "1.0", &corpus::image(1, 1, 100)).await;
     let job = poll(&world, &pulls).await;
     let waiting = waits_again(&world, job).await;
-    // In the words of the request that failed, or of the wait that it began.
+    // The message is that of the failed request or of the back-off.
     let error = waiting.error.unwrap();
     assert!(error.contains("could not be reached") || error.contains("the connection broke"), "{error}");
     world.until(async || (registry.requests().len() > 3).then_some(())).await;
@@ -229,7 +229,7 @@ async fn semantics_39_a_failing_tag_is_retried_for_a_day_while_its_mirror_keeps_
         assert!(waiting.scheduled_at <= world.now() + SignedDuration::from_secs(60), "{waiting:?}");
     }
     registry.hold("their/app", Some("2.0"), &corpus::image(3, 1, 100));
-    // More than a day after the first failure of its own: before that, the remote itself may have been left alone.
+    // More than a day after the tag's own first failure; before that, the remote itself may have been in back-off.
     clock.put(48 * 3600);
     world.announce_work().await;
     let ended = world.ended(job).await;
@@ -272,7 +272,7 @@ async fn semantics_39_a_registry_that_lists_tags_but_fails_for_each_of_them_is_p
         let tried = async || Some(world.job(job).await).filter(|job| job.attempt == 4 && job.error.is_some());
         let waiting = world.until(tried).await;
         assert_eq!(waiting.back_off.as_ref().map(|wait| wait.reason), Some(WaitReason::Unavailable));
-        // Four more are found to be broken in each try; what is under way comes to its end.
+        // Four more tags fail in each attempt, since those in progress are finished.
         let asked = registry.requests().len();
         assert!(asked <= 200, "{asked} requests in 4 tries, {status}");
         registry.forget_rules();
@@ -355,7 +355,7 @@ async fn semantics_39_only_jobs_that_contacted_the_registry_update_the_mirror_an
     assert_eq!(run.job, Some(limited));
     assert!(error.as_deref().is_some_and(|error| error.contains("429")), "{error:?}");
 
-    // The remote is left alone: neither who waits for it, nor who gives up waiting, has asked it.
+    // The remote is in back-off: neither a job that waits for it nor one that gives up has contacted it.
     let waits = world.pull_mirror(&two, &registry, "their/app", |m| m.remote = asks.remote).await;
     let job = poll(&world, &waits).await;
     world.until(async || world.job(job).await.back_off).await;

@@ -1,4 +1,4 @@
-//! Policies that are changed, disabled and deleted while they work, and what baselines are worth then
+//! Policies that are changed, disabled or deleted while their jobs run, and the baselines of changed mirrors
 //! (semantics 34, 35).
 
 use crate::support::{ScriptedRegistry, World};
@@ -13,7 +13,7 @@ use longshore_model::{
 };
 use longshore_testkit::{corpus, scripted::on};
 
-/// Saves a pull mirror as a person does.
+/// Changes and saves a pull mirror as a person does.
 async fn edit(world: &World, before: &PullMirror, adjust: impl FnOnce(&mut PullMirror)) -> PullMirror {
     let mut conn = world.db.read().await.unwrap();
     let before = pull_mirrors::get(&mut conn, before.common.id).await.unwrap().unwrap();
@@ -50,7 +50,7 @@ async fn semantics_35_new_patterns_mirror_what_the_old_ones_matched_and_record_t
         .await;
     poll(&world, &mirror).await;
     assert!(world.tags(&here).await.is_empty());
-    // It came while the old patterns held, and was not in their baseline; 2.* are only the new ones' business.
+    // It was added under the old patterns and was not in their baseline; only the new patterns match 2.*.
     hold("1.1", 3);
     hold("2.1", 4);
     let mirror = edit(&world, &mirror, |m| {

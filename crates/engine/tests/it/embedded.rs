@@ -1,4 +1,4 @@
-//! Content that stands in the manifest itself.
+//! Content that is embedded in the manifest.
 
 use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;
@@ -7,7 +7,7 @@ use longshore_model::job::{Cause, Job, Status};
 use longshore_oci::{Digest, Manifest};
 use longshore_testkit::{Package, corpus};
 
-/// Polls a registry that has the image, but not its configuration.
+/// Polls a registry that has the image but not its configuration blob.
 async fn pulled(world: &World, name: &str, image: &Package) -> (Job, ScriptedRegistry) {
     let registry = ScriptedRegistry::start().await;
     registry.hold("up/app", Some("1.0"), image);

@@ -1,4 +1,4 @@
-//! What other registries do wrong, and what arrives all the same.
+//! Faults of other registries, and what is mirrored nevertheless.
 
 use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
@@ -33,7 +33,7 @@ async fn semantics_37_one_broken_tag_does_not_block_others_and_is_named() {
         let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;
         let job = world.until(async || Some(world.job(job.id).await).filter(|job| job.error.is_some())).await;
         assert_eq!((world.tags(&here).await, job.attempt), (vec!["a".into(), "z".into()], 1), "{status}");
-        // What is forbidden stays so, and the rest may pass.
+        // A 403 is permanent, and the others are temporary.
         let expected = if status == 403 { Status::Errored } else { Status::Waiting };
         assert_eq!(job.status, expected, "{job:?}");
         let error = job.error.unwrap();
@@ -383,7 +383,7 @@ async fn semantics_09_a_part_that_is_deleted_locally_during_the_pull_is_fetched_
     let here = world.repository("dev/app").await;
     let mirror = world.pull_mirror(&here, &registry, "up/app", |_| {}).await;
     let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;
-    // One child is here and the other waits at the gate.
+    // One child is stored, and the request for the other is held up.
     let arrived = world
         .until(async || {
             for child in index.manifests.iter().filter(|manifest| manifest.digest != index.root) {

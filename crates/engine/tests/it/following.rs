@@ -1,4 +1,4 @@
-//! Referrers and digest tags that arrive after their image went somewhere (semantics 6, 7).
+//! Referrers and digest tags that arrive after their image was promoted or mirrored (semantics 6, 7).
 
 use crate::support::{ScriptedRegistry, World, world::rule};
 use longshore_metadata::{promotions, push_mirrors, work};
@@ -129,7 +129,7 @@ async fn semantics_07_a_deleted_policy_does_not_hide_the_one_that_replaces_it() 
     world.settled().await;
     assert!(!world.has(&qa, &lonely).await, "no policy leads there any more");
 
-    // The new ones have sent nothing themselves; the image went to their places nevertheless.
+    // The new policies have copied nothing themselves, but the image is at their targets.
     world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;
     world.push_mirror(&dev, &registry, "their/app", |_| {}).await;
     let signature = corpus::signature(&image);

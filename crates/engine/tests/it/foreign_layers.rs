@@ -1,5 +1,5 @@
-//! Layers that are not to be distributed, such as those of Windows base images (semantics 43): what mirrors do with
-//! them, switched on and off.
+//! Non-distributable layers, such as those of Windows base images (semantics 43), in mirrors with the switch on and
+//! off.
 
 use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;
@@ -18,7 +18,7 @@ use longshore_testkit::{
     scripted::{on, reply},
 };
 
-/// A base layer, and images over it.
+/// A base layer, and images based on it.
 fn images(count: u64) -> (Digest, Vec<Package>) {
     let base = Layer::new(7, 5_000);
     (base.digest(), (1..=count).map(|seed| corpus::image_over(&base, seed)).collect())
@@ -33,7 +33,7 @@ async fn poll(world: &World, mirror: &PullMirror) -> Job {
     ended(world, orders::poll(mirror, Cause::Schedule, None, world.now())).await
 }
 
-/// *Save & Apply*, up to the end of what follows.
+/// *Save & Apply*, up to the end of all resulting jobs.
 async fn apply(world: &World, mirror: &PushMirror) {
     let (id, kind) = (mirror.common.id, PolicyKind::PushMirror);
     let order = orders::apply(id, kind, mirror.repository, Author::System, world.now());
@@ -121,7 +121,6 @@ async fn semantics_43_a_foreign_layer_that_the_remote_lacks_stays_absent_and_its
         assert_eq!(job.progress.bytes_done, job.progress.bytes_total, "nobody waits for it");
         assert_eq!(registry.count(Method::GET, base.as_str()), 1, "one question for all images");
 
-        // The remote has it from now on.
         registry.forget_rules();
         registry.forget_requests();
         let job = poll(&world, &mirror).await;
@@ -193,13 +192,13 @@ async fn semantics_43_a_push_mirror_sends_no_foreign_layers_unless_that_is_switc
     assert!(registry.has("qa/app", &index.without(&base)) && !registry.has("qa/app", &index));
     assert!(registry.requests().iter().all(|request| !request.contains(base.as_str())));
 
-    // Switched on, it sends them after the images that are there.
+    // After it is switched on, *Save & Apply* adds them to existing images.
     let mirror = switched_on_in_push(&world, &mirror).await;
     registry.forget_requests();
     apply(&world, &mirror).await;
     assert!(registry.has("qa/app", &images[0]) && registry.has("qa/app", &index));
     assert_eq!(registry.count(Method::PUT, "/manifests/"), 0);
-    // And with what comes.
+    // And they are included in later pushes.
     let (_, more) = self::images(2);
     world.push(&here, "3.0", &more[1]).await;
     world.settled().await;
@@ -243,7 +242,7 @@ async fn semantics_43_the_job_names_the_switch_if_a_registry_requires_foreign_la
     apply(&world, &mirror).await;
     assert!(registry.has("qa/app", &images[0]), "the remedy helps");
 
-    // Where it is switched on, what is not stored here cannot be sent.
+    // Even if it is switched on, a layer that is not stored here cannot be sent.
     registry.script([on(Method::PUT, "*/manifests/*").times(5).answer(unknown())]);
     let other = world.repository("dev/other").await;
     world.push_mirror(&other, &registry, "qa/other", |m| m.foreign_layers = true).await;

@@ -1,4 +1,4 @@
-//! Jobs: cancelling, parking, dying, losing a lease, waiting for children, starting when due.
+//! Jobs: cancellation, shutdown, crashes, lost leases, parents and children, schedules.
 
 use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
@@ -115,7 +115,7 @@ async fn semantics_25_a_killed_servers_job_is_resumed_and_stored_blobs_are_kept(
 async fn semantics_25_a_worker_that_lost_its_lease_commits_nothing() {
     let mut world = World::running().await;
     let (registry, mirror, _, layer, job) = hanging(&world).await;
-    // The lease runs out, and another server takes the job, as it does while this one is stopped.
+    // The lease expires and another server claims the job, as happens while this one is suspended.
     let later = world.now() + SignedDuration::from_mins(5);
     let other = BootId::new();
     let taken = world
@@ -129,7 +129,7 @@ async fn semantics_25_a_worker_that_lost_its_lease_commits_nothing() {
     assert!(taken.is_some());
     registry.open(&layer);
     world.until(async || (registry.count(Method::GET, layer.as_str()) > 0).then_some(())).await;
-    // Whatever the old worker does now, it sets no tag and does not end the job.
+    // The old worker can neither set a tag nor end the job any more.
     let here = world.repository_of(mirror.repository).await;
     world.stop().await;
     assert!(world.tag(&here, "1.0").await.is_none());

@@ -1,4 +1,4 @@
-//! The engine over a real database and store, against registries that do as they are told.
+//! The engine with a real database and storage, against scripted registries.
 #![allow(clippy::unwrap_used)]
 
 mod back_off;

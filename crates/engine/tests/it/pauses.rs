@@ -1,4 +1,4 @@
-//! Pauses: events queue while something stands still, and go on as somebody decides (semantics 29).
+//! Pauses: events are queued during a pause, and a person decides what to do with them on resume (semantics 29).
 
 use crate::jobs::hanging;
 use crate::support::{ScriptedRegistry, World, world::author};
@@ -31,13 +31,13 @@ fn of(namespace: &str) -> PauseScope {
     PauseScope::Namespace(namespace.parse().unwrap())
 }
 
-/// Waits until transfers have been looked for behind everything that is in the queue by now.
+/// Waits until the workers have looked for transfers after everything now in the queue.
 async fn transfers_looked(world: &World) {
     let marker = world.enqueue(orders::scrub(Cause::Schedule, world.now())).await;
     world.ended(marker.id).await;
 }
 
-/// Waits until evaluations have been looked for behind everything that is in the queue by now.
+/// Waits until the workers have looked for evaluations after everything now in the queue.
 async fn evaluations_looked(world: &World) {
     let elsewhere = world.repository("crew/app").await;
     world.push(&elsewhere, "1", &corpus::image(99, 1, 100)).await;
@@ -107,7 +107,7 @@ async fn semantics_29_resuming_with_newest_pushes_only_the_newest_of_each_tag() 
     pause(&world, remote.clone()).await;
     for (seed, waiting) in [(1, 1), (2, 2), (3, 3)] {
         world.push(&dev, "latest", &corpus::image(seed, 1, 100)).await;
-        // Each is evaluated before the next comes: evaluations go on while a remote stands still.
+        // Each is evaluated before the next push, since evaluations continue while a remote is paused.
         world.until(async || (held(&world).await.len() == waiting).then_some(())).await;
     }
     let other = world.push(&dev, "other", &corpus::image(9, 1, 100)).await;
@@ -148,7 +148,7 @@ async fn semantics_29_a_pause_stops_a_transfer_in_the_middle_of_a_blob_and_it_is
     pause(&world, PauseScope::System).await;
     let stopped = world.job(job).await;
     assert_eq!((stopped.status, stopped.held_by.is_some()), (Status::Waiting, true));
-    // Even when the registry answers now, nobody is there to take it.
+    // Even if the registry answers now, no worker receives the response.
     registry.open(&layer);
     transfers_looked(&world).await;
     assert!(world.tag(&here, "1.0").await.is_none());

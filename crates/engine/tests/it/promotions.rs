@@ -1,4 +1,4 @@
-//! Promotions: what follows from a pushed tag, in which order, how often, and when not.
+//! Promotions of pushed tags: their order, how often a policy acts, and when it does not.
 
 use crate::support::{
     World,
@@ -22,7 +22,7 @@ fn evaluation(tag: &TagRecord) -> NewJob {
     NewJob { retries: 0, ..orders::evaluate(tag, author(), tag.updated_at) }
 }
 
-/// What the engine would do by itself is done here by hand, in an order of the test's choosing.
+/// Cancels all queued jobs, so that the test can enqueue them in an order of its own.
 async fn cancel_all(world: &World) {
     let (jobs, now) = (world.jobs().await, world.now());
     world
@@ -95,7 +95,7 @@ async fn semantics_01_evaluations_in_any_order_leave_the_target_on_the_newest() 
         let dev = world.repository(&format!("dev/app{at}")).await;
         let qa = world.repository(&format!("qa/app{at}")).await;
         world.promotion(&dev, &qa, Rules::EveryTag, "latest").await;
-        // Three tags that want one name.
+        // Three tags with the same target name.
         let mut changes = Vec::new();
         for (name, seed) in [("a", 1), ("b", 2), ("c", 3)] {
             changes.push(world.push(&dev, name, &corpus::image(seed, 1, 100)).await);
@@ -157,7 +157,7 @@ async fn semantics_36_each_of_several_quick_pushes_is_promoted_if_the_template_t
         assert!(world.has(&apart, &corpus::image(seed, 1, 100)).await);
     }
     assert_eq!(world.tag(&alike, "v").await.unwrap().digest, pushed[2].digest);
-    // The same digest once more is no new revision, and what was made is there (semantics 2).
+    // The same digest again is not a new revision, and the promoted tag exists (semantics 2).
     world.push(&dev, "v", &corpus::image(3, 1, 100)).await;
     world.settled().await;
     assert_eq!(world.tags(&apart).await.len(), 3);
@@ -220,7 +220,7 @@ async fn semantics_02_a_policy_acts_once_per_change() {
     let world = World::running().await;
     let dev = world.repository("dev/app").await;
     let qa = world.repository("qa/app").await;
-    // A name that would differ each time it is rendered.
+    // A template that renders a different name each time.
     world.promotion(&dev, &qa, Rules::EveryTag, "%n-%H%M%S%f").await;
     let image = corpus::image(1, 1, 100);
     world.push(&dev, "1.0", &image).await;
@@ -264,7 +264,7 @@ async fn semantics_03_save_acts_on_later_changes_and_save_and_apply_on_existing_
     let ended = world.ended(job.id).await;
     assert_eq!((ended.status, ended.progress.tags_done), (Status::Done, 60));
     assert_eq!(world.tag(&qa, "latest").await.unwrap().digest, newest.unwrap().digest);
-    // What this version has acted on it does not act on again.
+    // The same version of the policy does not act twice on one revision.
     let before = world.tag(&qa, "latest").await.unwrap().revision;
     let again = orders::apply(policy.common.id, PolicyKind::Promotion, dev.id, author(), world.now());
     let again = world.enqueue(again).await;
@@ -404,7 +404,7 @@ async fn semantics_18_a_mirror_accepts_no_promotions_and_the_verdict_says_so() {
     assert!(verdict.consequence.contains("pull mirrors alone"), "{}", verdict.consequence);
 }
 
-/// Lets the namespace of a repository hold 10 kB.
+/// Sets the quota of the repository's namespace to 10 kB.
 async fn limit_namespace_of(world: &World, repository: &Repository) {
     let namespace = repository.name.to_namespace();
     world.write(work!(|tx| storage::set_quota(tx, &namespace, Some(10_000)).await)).await;
@@ -494,7 +494,7 @@ async fn semantics_36_many_policies_are_evaluated_a_few_at_a_time_and_changes_in
         }
     }
     assert_eq!(world.tag(&qa, "v1-49").await.unwrap().digest, second.root);
-    // A hundred questions, eight in a transaction at most.
+    // A hundred evaluations, at most eight in a transaction.
     let made = world.db.changes_made() - before;
     assert!(made >= 100 / 8, "{made} transactions");
     let jobs = world.jobs().await;

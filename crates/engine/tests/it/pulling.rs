@@ -1,4 +1,4 @@
-//! Pull mirrors: what comes in, at what cost, and what is left alone.
+//! Pull mirrors: which tags are mirrored, how many requests that takes, and which tags are not changed.
 
 use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;
@@ -105,7 +105,7 @@ async fn semantics_03_a_saved_mirror_copies_only_tags_that_are_new_or_change_aft
     let second = poll(&world, &mirror).await;
     assert_eq!(second.status, Status::Done, "{second:?}");
     assert_eq!(world.tags(&here).await, ["comes", "moves"]);
-    // Sync now and later polls respect the baseline, too.
+    // *Sync now* and later polls respect the baseline, too.
     poll(&world, &mirror).await;
     assert_eq!(world.tags(&here).await, ["comes", "moves"]);
 }
@@ -255,7 +255,7 @@ async fn semantics_04_a_tag_that_moves_while_it_is_copied_is_read_again() {
     let mirror = world.pull_mirror(&here, &registry, "their/app", |_| {}).await;
     let job = world.enqueue(orders::poll(&mirror, Cause::Schedule, None, world.now())).await;
     world.until(async || (registry.count(Method::GET, layer.as_str()) > 0).then_some(())).await;
-    // The tag moves, and the old image is gone from there, its layers too.
+    // The tag moves, and the old image and its layers are deleted at the remote.
     registry.hold("their/app", Some("1.0"), &new);
     registry.script([on(Method::GET, format!("*blobs/{layer}")).times(9).status(404)]);
     registry.script([on(Method::GET, format!("*manifests/{}", old.root)).times(9).status(404)]);
@@ -376,7 +376,7 @@ async fn semantics_20_a_tag_that_someone_else_set_is_not_changed_but_reported() 
     assert!(world.log(job.id).await.contains("dev/app:1.0 was not made by this mirror"));
     assert_eq!(world.tag(&here, "1.0").await.unwrap().digest, ours.digest);
     assert!(world.tag(&here, "2.0").await.is_some());
-    // What the mirror made it also moves.
+    // A tag that the mirror has set follows the remote.
     let moved = corpus::image(3, 1, 100);
     registry.hold("their/app", Some("2.0"), &moved);
     poll(&world, &mirror).await;
@@ -437,7 +437,7 @@ async fn semantics_24_retry_after_is_honoured() {
 
 #[tokio::test]
 async fn semantics_28_a_mirror_whose_source_is_a_registry_on_this_machine_works() {
-    // The address of this very server is an address like any other, and loopback is allowed.
+    // This server's own address is allowed like any other, and so is loopback.
     let world = World::running().await;
     let registry = ScriptedRegistry::start().await;
     let image = corpus::image(1, 1, 100);
@@ -486,7 +486,7 @@ async fn patterns_that_match_no_tag_cause_a_warning() {
     let log = world.log(job.id).await;
     assert!(log.contains("none of the 2 tags at") && log.contains("matches “v1.*”"), "{log}");
 
-    // A repository without tags is not the fault of the patterns.
+    // A repository without tags causes no warning about the patterns.
     let empty = world.repository("dev/empty").await;
     registry.hold("their/none", None, &corpus::image(1, 1, 100));
     let mirror = world.pull_mirror(&empty, &registry, "their/none", |_| {}).await;
@@ -511,7 +511,7 @@ async fn a_registry_without_the_referrers_api_gets_requests_only_for_listed_tags
     let job = poll(&world, &mirror).await;
     assert_eq!(job.status, Status::Done, "{}", world.log(job.id).await);
     assert!(world.has(&here, &sbom).await, "what the list of tags has is asked for");
-    // Those that were asked at the same time, and the few that it takes to know.
+    // The requests sent at the same time, and the few that are needed to find out.
     let asked = registry.count(Method::GET, "/referrers/");
     assert!(asked <= 11, "the API was asked {asked} times");
     let by_name = registry.requests().into_iter().filter(|line| line.contains("/manifests/sha256-"));
@@ -519,7 +519,7 @@ async fn a_registry_without_the_referrers_api_gets_requests_only_for_listed_tags
     assert_eq!(others, [""; 0]);
 }
 
-/// What a registry without the referrers API has under the fallback tag: an index that names one referrer.
+/// The manifest of the fallback tag in a registry without the referrers API: an index that lists one referrer.
 fn list_of(referrer: &Package) -> Package {
     let list = serde_json::json!({
         "schemaVersion": 2, "mediaType": longshore_oci::media_type::OCI_INDEX, "manifests": [referrer.descriptor()],

@@ -1,4 +1,4 @@
-//! Push mirrors: what reaches the other registry, at what cost, and what is left alone.
+//! Push mirrors: what is copied to the other registry, how many requests that takes, and which tags are not changed.
 
 use crate::support::{ScriptedRegistry, World, world::author};
 use axum::http::Method;
@@ -178,7 +178,7 @@ async fn semantics_04_an_overwritten_remote_tag_is_recorded() {
     assert_eq!(registry.tag("their/app", "1.0"), Some(ours.digest));
     let job = world.jobs().await.into_iter().find(|job| job.action == JobAction::PushMirrorTag).unwrap();
     assert!(world.log(job.id).await.contains(theirs.root.as_str()), "{}", world.log(job.id).await);
-    // What Longshore set itself it moves on without a word, with overwriting off as well.
+    // A tag that Longshore has set is moved without a warning, even if overwriting is off.
     let again = world.push(&dev, "1.0", &corpus::image(3, 1, 100)).await;
     world.settled().await;
     assert_eq!(registry.tag("their/app", "1.0"), Some(again.digest));
@@ -227,7 +227,7 @@ async fn a_manifest_whose_parts_the_registry_misses_is_put_again_after_checking_
     let registry = ScriptedRegistry::start().await;
     let dev = world.repository("dev/app").await;
     let image = corpus::image(1, 2, 100);
-    // It claims to have a layer, and then misses it.
+    // The registry claims to have a layer, and then does not find it.
     let layer = image.blobs.iter().map(|(digest, _)| digest.clone()).max().unwrap();
     registry.script([on(Method::HEAD, format!("*blobs/{layer}")).times(1).status(200)]);
     world.push_mirror(&dev, &registry, "their/app", |_| {}).await;

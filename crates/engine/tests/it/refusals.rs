@@ -1,4 +1,4 @@
-//! What other registries refuse of a push, and what is sent all the same.
+//! Pushes that other registries refuse in part, and what is sent nevertheless.
 
 use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;
@@ -103,7 +103,7 @@ async fn semantics_40_content_that_a_registry_claims_to_have_and_does_not_find_i
     let registry = ScriptedRegistry::start().await;
     let digests = index.manifests.iter().filter(|manifest| manifest.digest != index.root);
     let lies = digests.map(|manifest| format!("*manifests/{}", manifest.digest));
-    // The answers of a cache that outlived a garbage collection.
+    // The responses of a cache that outlived a garbage collection.
     registry.script(lies.map(|path| {
         let digest = path.rsplit('/').next().unwrap().to_owned();
         on(Method::HEAD, path).answer(reply(200).header("docker-content-digest", digest))

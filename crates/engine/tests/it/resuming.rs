@@ -1,4 +1,4 @@
-//! Jobs that need many attempts: each goes on where the last one stopped.
+//! Jobs that need many attempts: each attempt resumes where the last one stopped.
 
 use crate::support::{Ahead, ScriptedRegistry, World};
 use axum::http::Method;
@@ -30,26 +30,26 @@ async fn poll(world: &World, mirror: &PullMirror) -> JobId {
     world.enqueue(orders::poll(mirror, Cause::Schedule, None, world.now())).await.id
 }
 
-/// Waits until the job has been begun more often than so, and waits again or has ended.
+/// Waits until the job has had more than `before` attempts, and is queued again or has ended.
 async fn tried(world: &World, job: JobId, before: u32) -> Job {
     let stands = |job: &Job| job.status.is_final() || (job.status == Status::Waiting && job.attempt > before);
     world.until(async || Some(world.job(job).await).filter(stands)).await
 }
 
-/// Lets the time pass until the job is tried again.
+/// Moves the clock to the job's next attempt.
 async fn next_try(world: &World, clock: &Ahead, job: &Job) -> Job {
     clock.put_after(job.scheduled_at);
     world.announce_work().await;
     tried(world, job.id, job.attempt).await
 }
 
-/// A limit that a registry without much patience has; it asks for longer than a request waits for its turn.
+/// A strict rate limit, whose `Retry-After` is longer than a request waits for its turn.
 fn every_tenth(rule: Rule) -> Rule {
     let asked = AtomicUsize::new(0);
     rule.with(move |_| asked.fetch_add(1, Relaxed).is_multiple_of(10).then(|| reply(429).retry_after(60)))
 }
 
-/// A mirror of 300 tags that are here, and one that fails.
+/// A mirror of 300 tags that are already stored, and one that fails.
 async fn one_broken_tag(world: &World, registry: &ScriptedRegistry) -> (PullMirror, Job) {
     for number in 0..300 {
         registry.hold("their/app", Some(&format!("v{number:03}")), &corpus::image(number % 3, 1, 100));
@@ -142,7 +142,7 @@ async fn a_tag_that_moves_between_attempts_is_noticed_after_the_interval_and_a_n
         again = next_try(&world, &clock, &again).await;
     }
 
-    // Nothing is remembered of a poll that has ended.
+    // Nothing is cached for a poll that has ended.
     registry.forget_rules();
     let ended = next_try(&world, &clock, &again).await;
     assert_eq!(ended.status, Status::Done);
@@ -202,7 +202,7 @@ async fn semantics_39_an_image_with_many_layers_is_pushed_despite_a_rate_limit()
     }
     assert_eq!(job.status, Status::Done, "{}", world.log(job.id).await);
     assert!(registry.has("their/app", &image));
-    // Only the questions that were refused are asked again.
+    // Only refused requests are sent again.
     let asked = registry.count(Method::HEAD, "/blobs/");
     assert!(asked <= 50, "{asked} questions about 25 blobs");
 }

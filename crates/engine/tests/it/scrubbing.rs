@@ -1,4 +1,4 @@
-//! The scrub: what is damaged comes from where mirrors say that it is.
+//! The scrub: damaged content is fetched again from the remotes of mirrors.
 
 use crate::support::{ScriptedRegistry, World};
 use longshore_metadata::{manifests, work};

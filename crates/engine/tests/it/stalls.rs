@@ -1,4 +1,4 @@
-//! Requests that nobody answers, and answers that stop in the middle.
+//! Requests that are never answered, and responses that stall.
 
 use crate::support::{ScriptedRegistry, World};
 use axum::http::Method;
@@ -11,7 +11,7 @@ use longshore_testkit::{
 };
 use std::time::Duration;
 
-/// Enough for a registry in the same process, also where much else runs.
+/// Long enough for a registry in the same process, even under load.
 const PATIENCE: Patience = Patience { answer: Duration::from_secs(2), idle: Duration::from_secs(2) };
 
 async fn tried(world: &World, registry: &ScriptedRegistry) -> Job {

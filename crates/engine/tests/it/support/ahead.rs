@@ -1,20 +1,20 @@
-//! Time that need not be waited for.
+//! A clock that tests can move forward.
 
 use jiff::SignedDuration;
 use longshore_model::{Clock, SystemClock, Timestamp};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
-/// The system's clock, which a test can put forward.
+/// The system clock plus an offset.
 #[derive(Debug, Default)]
 pub(crate) struct Ahead(AtomicI64);
 
 impl Ahead {
-    /// So many seconds before the system's clock from now on.
+    /// Sets the number of seconds by which this clock is ahead of the system clock.
     pub(crate) fn put(&self, seconds: i64) {
         self.0.store(seconds, Relaxed);
     }
 
-    /// Just after an instant, if that is still to come.
+    /// Moves to just after an instant, unless that has passed.
     pub(crate) fn put_after(&self, instant: Timestamp) {
         let ahead = instant.duration_since(SystemClock.now()).as_secs() + 1;
         self.0.fetch_max(ahead, Relaxed);

@@ -1,4 +1,4 @@
-//! A small world: a database and a store in a temporary folder, an engine, and registries that do as told.
+//! A small world: a database and storage in a temporary folder, an engine, and scripted registries.
 
 mod ahead;
 pub(crate) mod world;

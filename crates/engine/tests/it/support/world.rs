@@ -1,4 +1,4 @@
-//! The server's inside without its HTTP: what a test sets up, does, and waits for.
+//! The server without HTTP: helpers to set up a test, act, and wait for results.
 
 use super::ScriptedRegistry;
 use futures::{FutureExt, StreamExt, stream};
@@ -27,7 +27,7 @@ use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Longer than anything here takes; a test that waits so long has failed.
+/// The timeout of all waits, longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct World {
@@ -47,7 +47,7 @@ impl World {
         world
     }
 
-    /// A world in which nothing happens by itself yet.
+    /// A world in which the engine does not run yet.
     pub(crate) async fn still() -> Self {
         Self::still_at(Arc::new(SystemClock)).await
     }
@@ -57,7 +57,7 @@ impl World {
         Self::open(folder, clock).await
     }
 
-    /// A world whose content takes manifests without all their parts.
+    /// A world that accepts sparse manifests.
     pub(crate) async fn accepting(sparse: Sparse) -> Self {
         let mut world = Self::still().await;
         world.content = world.content.accepting(sparse);
@@ -65,7 +65,7 @@ impl World {
         world
     }
 
-    /// A running world that waits for no answer longer than so.
+    /// A running world with these timeouts for other registries.
     pub(crate) async fn waiting(patience: Patience) -> Self {
         let mut world = Self::still().await;
         let settings = EngineSettings { patience, ..settings() };
@@ -83,7 +83,7 @@ impl World {
         Self { folder, db, content, engine, clock, running: None }
     }
 
-    /// The server after it was killed: what was in memory is gone, nothing was given back.
+    /// The server after it was killed: its memory is lost, and its leases were not released.
     pub(crate) async fn killed_and_opened_again(mut self) -> Self {
         if let Some((_, task)) = self.running.take() {
             task.abort();
@@ -99,7 +99,7 @@ impl World {
         self.running = Some((token, tokio::spawn(async move { engine.run(until).await })));
     }
 
-    /// Stops the engine as a server does that is asked to end.
+    /// Stops the engine as a graceful shutdown does.
     pub(crate) async fn stop(&mut self) {
         if let Some((token, task)) = self.running.take() {
             token.cancel();
@@ -160,7 +160,7 @@ impl World {
         self.push_along(repository, None, package, &Lineage::default()).await;
     }
 
-    /// Pushes a package that has passed policies of another Longshore.
+    /// Pushes a package with the lineage of another Longshore.
     pub(crate) async fn push_along(
         &self,
         to: &Repository,
@@ -288,7 +288,7 @@ impl World {
         id
     }
 
-    /// A push mirror to `to` of the registry that takes every tag.
+    /// A push mirror of every tag to the repository `to` of the registry.
     pub(crate) async fn push_mirror(
         &self,
         from: &Repository,
@@ -315,7 +315,7 @@ impl World {
         mirror
     }
 
-    /// A pull mirror of `from` of the registry that takes every tag, without referrers.
+    /// A pull mirror of every tag of the repository `from` of the registry, without referrers.
     pub(crate) async fn pull_mirror(
         &self,
         to: &Repository,
@@ -358,7 +358,7 @@ impl World {
         .shown(&Everything)
     }
 
-    /// Has the workers look for work now: a clock that was put forward tells nobody.
+    /// Wakes the workers, which do not notice that the clock was moved forward.
     pub(crate) async fn announce_work(&self) {
         self.write(|tx| {
             tx.announce(Change::JobsWaiting(None));
@@ -367,7 +367,7 @@ impl World {
         .await;
     }
 
-    /// A job with its texts in words, as administrators see it.
+    /// A job with its messages as text, as administrators see them.
     pub(crate) async fn job(&self, id: JobId) -> Job {
         jobs::get(&mut self.db.read().await.unwrap(), id).await.unwrap().unwrap().shown(&Everything)
     }
@@ -385,18 +385,18 @@ impl World {
         self.until(async || Some(self.job(id).await).filter(|job| job.status.is_final())).await
     }
 
-    /// Waits until nothing waits or runs any more.
+    /// Waits until no job is queued or running.
     pub(crate) async fn settled(&self) {
         self.until(async || self.jobs().await.iter().all(|job| job.status.is_final()).then_some(())).await;
     }
 
-    /// The jobs that send tags, once nothing is to be done any more.
+    /// The jobs that push tags, once no job is queued or running.
     pub(crate) async fn pushes(&self) -> Vec<Job> {
         self.settled().await;
         self.jobs().await.into_iter().filter(|job| job.action == JobAction::PushMirrorTag).collect()
     }
 
-    /// Waits until `look` sees something; looks after each change.
+    /// Waits until `look` returns something; calls it after each change.
     pub(crate) async fn until<T>(&self, look: impl AsyncFn() -> Option<T>) -> T {
         let mut changes = self.db.changes();
         let seen = timeout(PATIENCE, async {
@@ -404,7 +404,7 @@ impl World {
                 if let Some(seen) = look().await {
                     return seen;
                 }
-                // What is looked at may lie outside of the database.
+                // The result may not depend on the database alone.
                 let _ = timeout(Duration::from_millis(50), changes.recv()).await;
             }
         });
@@ -428,7 +428,7 @@ impl World {
     }
 }
 
-/// A verdict in words, as administrators see it.
+/// A verdict with its messages as text, as administrators see them.
 pub(crate) struct Told {
     pub(crate) result: AnswerResult,
     pub(crate) target_tag: Option<Tag>,
