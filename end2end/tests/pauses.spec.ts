@@ -49,10 +49,10 @@ test.describe("pausing", () => {
 
     await test.step("other pages show the pause too", async () => {
       await open(page, "/jobs");
-      await expect(page.getByRole("row", { name: /about 1\.0/ })).toContainText("Held");
-      await expect(page.getByRole("row", { name: /about 1\.0/ })).toContainText("everything is paused by admin");
+      await expect(page.getByRole("row", { name: /for 1\.0/ })).toContainText("Held");
+      await expect(page.getByRole("row", { name: /for 1\.0/ })).toContainText("everything is paused by admin");
       await screenshot(page, "jobs-held");
-      await page.getByRole("link", { name: /about 1\.0/ }).click();
+      await page.getByRole("link", { name: /for 1\.0/ }).click();
       await expect(page.getByText("Held.", { exact: false }).first()).toBeVisible();
       await screenshot(page, "job-held");
       await open(page, "/repositories/dev/website/promotions");
