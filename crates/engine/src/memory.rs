@@ -438,7 +438,11 @@ mod tests {
             large.push(scene);
         }
         small.end(1);
-        assert_eq!(small.begin(1).recall(&tag(0)), Some(None), "a short list is remembered beside long ones");
+        assert_eq!(
+            small.begin(1).recall(&tag(0)),
+            Some(None),
+            "a job with few entries keeps them beside large ones"
+        );
     }
 
     #[test]

@@ -422,7 +422,7 @@ mod tests {
             choose(lanes.iter(), &pool.lock(), share, None).map(|due| due.lane.clone())
         };
         let lanes = [greedy.clone(), due(1, "qa"), due(2, "dev")];
-        assert_eq!(chosen(&lanes, 2), None, "the remote and the namespace have theirs");
+        assert_eq!(chosen(&lanes, 2), None, "the remote and the namespace have their share");
         let other = [greedy.clone(), due(2, "qa")];
         assert_eq!(chosen(&other, 2), Some(other[1].lane.clone()));
         assert_eq!(chosen(&other, 3), Some(other[1].lane.clone()), "the least busy first");
@@ -448,8 +448,12 @@ mod tests {
             tried.push(chosen.lane);
         }
         let numbers: Vec<u128> = tried.iter().map(|lane| lane.remote.0.as_u128()).collect();
-        assert_eq!(numbers[..3], [1, 99, 2], "namespaces take turns, and who waits longest goes first");
-        assert_eq!(numbers.len(), PROBES / 2 + 1, "the rest is left to others");
+        assert_eq!(
+            numbers[..3],
+            [1, 99, 2],
+            "namespaces take turns, and the remote that has waited longest is first"
+        );
+        assert_eq!(numbers.len(), PROBES / 2 + 1, "the other probes are left for others");
         assert!(!numbers.contains(&0));
     }
 
@@ -468,7 +472,7 @@ mod tests {
         assert_eq!(pool.workers.available_permits(), 0);
         seat.mind(SILENT_AFTER);
         assert_eq!(pool.workers.available_permits(), 1);
-        assert!(pool.lock().workers.is_empty(), "nor does its namespace have it");
+        assert!(pool.lock().workers.is_empty(), "a lent worker does not count for its namespace");
         seat.mind(Duration::ZERO);
         assert_eq!(pool.workers.available_permits(), 0);
         drop(seat);
@@ -482,7 +486,7 @@ mod tests {
         let permit = pool.probes.clone().try_acquire_owned().unwrap();
         let mut seat = pool.seat(Some(due(1, "dev").lane), Place::Probing { _probe: permit });
         seat.mind(Duration::ZERO);
-        assert_eq!(pool.workers.available_permits(), 1, "it is not known yet");
+        assert_eq!(pool.workers.available_permits(), 1, "the remote has not answered yet");
         seat.answered();
         seat.mind(Duration::ZERO);
         assert_eq!((pool.workers.available_permits(), pool.probes.available_permits()), (0, PROBES));

@@ -34,7 +34,7 @@ async fn semantics_40_a_missing_configuration_blob_is_taken_from_the_manifest() 
     let here = world.repository_of(job.repository.unwrap()).await;
     assert!(world.has(&here, &image).await);
     assert_eq!(job.progress.bytes_done, job.progress.bytes_total);
-    assert_eq!(registry.count(Method::GET, config(&image).as_str()), 1, "a blob of its own comes first");
+    assert_eq!(registry.count(Method::GET, config(&image).as_str()), 1, "a blob takes precedence");
 }
 
 #[tokio::test]

@@ -241,7 +241,7 @@ async fn semantics_39_after_the_first_429_no_further_requests_are_sent() {
             (job.status == Status::Waiting && job.attempt == 1).then_some(job)
         })
         .await;
-    assert_eq!(world.tags(&here).await.len(), 5, "what came before stays");
+    assert_eq!(world.tags(&here).await.len(), 5, "earlier content is kept");
     let asked = registry.count(Method::GET, "/manifests/");
     assert!(asked <= 5 + 8, "{asked}");
     assert!(waiting.scheduled_at > world.now() + jiff::SignedDuration::from_mins(9));
@@ -294,7 +294,11 @@ async fn semantics_42_an_index_without_some_children_is_mirrored_and_pushed_on_i
     assert_eq!(lenient.tag("their/app", "multi"), Some(index.root));
     let refused = jobs.iter().find(|job| job.status == Status::Errored).unwrap();
     assert!(refused.error.as_deref().unwrap().contains(child.as_str()), "{refused:?}");
-    assert_eq!(strict.count(Method::PUT, "/manifests/multi"), 1, "it is not waited for what is not here");
+    assert_eq!(
+        strict.count(Method::PUT, "/manifests/multi"),
+        1,
+        "there is no waiting for a part that is not stored here"
+    );
 }
 
 #[tokio::test]

@@ -127,7 +127,7 @@ async fn semantics_07_a_deleted_policy_does_not_hide_the_one_that_replaces_it() 
     let lonely = corpus::sbom(&image);
     world.push_untagged(&dev, &lonely).await;
     world.settled().await;
-    assert!(!world.has(&qa, &lonely).await, "no policy leads there any more");
+    assert!(!world.has(&qa, &lonely).await, "no policy targets it any more");
 
     // The new policies have copied nothing themselves, but the image is at their targets.
     world.promotion(&dev, &qa, Rules::EveryTag, "%n").await;

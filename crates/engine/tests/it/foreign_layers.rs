@@ -95,9 +95,9 @@ async fn semantics_43_a_pull_mirror_fetches_foreign_layers_of_the_remote_if_that
     poll(&world, &mirror).await;
     assert!(world.has(&here, &images[0]).await, "it is served like any blob");
     world.settled().await;
-    assert!(world.has(&qa, &images[0]).await, "promotions take along what is here");
+    assert!(world.has(&qa, &images[0]).await, "promotions include stored layers");
     poll(&world, &mirror).await;
-    assert_eq!(registry.count(Method::GET, base.as_str()), 1, "what is here is not asked for again");
+    assert_eq!(registry.count(Method::GET, base.as_str()), 1, "a stored layer is not requested again");
 }
 
 #[tokio::test]
@@ -118,8 +118,8 @@ async fn semantics_43_a_foreign_layer_that_the_remote_lacks_stays_absent_and_its
         assert_eq!(world.tags(&here).await, ["0.0", "1.0", "2.0"], "{status}");
         assert!(!stored(&world, &here, &base).await);
         assert!(log.contains(&format!("does not have {base}")), "{status}: {log}");
-        assert_eq!(job.progress.bytes_done, job.progress.bytes_total, "nobody waits for it");
-        assert_eq!(registry.count(Method::GET, base.as_str()), 1, "one question for all images");
+        assert_eq!(job.progress.bytes_done, job.progress.bytes_total, "no job waits for it");
+        assert_eq!(registry.count(Method::GET, base.as_str()), 1, "one request for all images");
 
         registry.forget_rules();
         registry.forget_requests();

@@ -100,7 +100,7 @@ async fn semantics_25_a_killed_servers_job_is_resumed_and_stored_blobs_are_kept(
         })
         .await;
     let mut world = world.killed_and_opened_again().await;
-    assert_eq!(world.job(job).await.status, Status::Running, "nobody gave it back");
+    assert_eq!(world.job(job).await.status, Status::Running, "the lease was not released");
     registry.open(&layer);
     registry.forget_requests();
     world.start();

@@ -191,7 +191,7 @@ async fn semantics_01_a_push_into_the_target_is_not_replaced_by_an_earlier_chang
     assert_eq!(world.tag(&qa, "1.0").await.unwrap().digest, later.digest);
     let verdict = world.verdict(policy.common.id, &earlier).await.unwrap();
     assert_eq!(verdict.result, AnswerResult::Superseded);
-    assert!(!world.has(&qa, &corpus::image(1, 1, 100)).await, "what is superseded moves nothing");
+    assert!(!world.has(&qa, &corpus::image(1, 1, 100)).await, "a superseded promotion changes nothing");
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ async fn semantics_29_a_poll_does_what_its_preview_shows() {
     let [unread] = &plan.unread[..] else { panic!("one tag cannot be read: {plan:?}") };
     let why = unread.why.sentence(&Everything);
     assert!(unread.tag.as_str() == "comes" && why.contains("403"), "{why}");
-    assert_eq!((plan.unchanged, plan.unread_total), (2, 1), "the others are told of");
+    assert_eq!((plan.unchanged, plan.unread_total), (2, 1), "the others are reported");
     registry.script([any("*/tags/list").times(2).status(403)]);
     let Err(ForeseeError::WouldFail(why)) = world.engine.foresee_poll(&mirror).await else {
         panic!("it would fail")
@@ -283,7 +283,7 @@ async fn semantics_04_a_tag_whose_content_stays_missing_fails_after_three_attemp
     let job = poll(&world, &mirror).await;
     assert_eq!(job.status, Status::Errored);
     assert_eq!(registry.count(Method::GET, layer.as_str()), 3);
-    assert_eq!(world.tags(&here).await, ["2.0"], "one tag's failure keeps no other from coming");
+    assert_eq!(world.tags(&here).await, ["2.0"], "the failure of one tag does not block others");
 }
 
 #[tokio::test]
@@ -510,7 +510,7 @@ async fn a_registry_without_the_referrers_api_gets_requests_only_for_listed_tags
     let mirror = world.pull_mirror(&here, &registry, "their/app", |m| m.common.referrers = true).await;
     let job = poll(&world, &mirror).await;
     assert_eq!(job.status, Status::Done, "{}", world.log(job.id).await);
-    assert!(world.has(&here, &sbom).await, "what the list of tags has is asked for");
+    assert!(world.has(&here, &sbom).await, "listed tags are requested");
     // The requests sent at the same time, and the few that are needed to find out.
     let asked = registry.count(Method::GET, "/referrers/");
     assert!(asked <= 11, "the API was asked {asked} times");

@@ -214,7 +214,11 @@ async fn semantics_05_a_tag_is_not_pushed_back_to_its_origin_even_after_a_promot
     world.ended(job.id).await;
     world.settled().await;
     assert_eq!(registry.tags("their/app"), ["1.0"]);
-    assert_eq!(registry.tags("their/other"), ["1.0"], "another repository of the same remote is no way back");
+    assert_eq!(
+        registry.tags("their/other"),
+        ["1.0"],
+        "another repository of the same remote is not the origin"
+    );
     let tag = world.tag(&here, "1.0").await.unwrap();
     let verdict = world.verdict(back.common.id, &tag).await.unwrap();
     assert!(verdict.consequence.contains("it came from"), "{}", verdict.consequence);

@@ -27,7 +27,7 @@ async fn semantics_37_the_image_is_pushed_although_its_signature_is_refused() {
     let tag = world.push(&dev, "1.0", &image).await;
     let jobs = world.pushes().await;
     assert_eq!(registry.tag("their/app", "1.0"), Some(image.root.clone()));
-    assert_eq!(jobs.len(), 1, "what is refused for good gets no job of its own");
+    assert_eq!(jobs.len(), 1, "a permanently refused referrer gets no job of its own");
     assert_eq!(jobs[0].status, Status::Done);
     assert!(jobs[0].outcome.as_deref().unwrap().ends_with(", 2 warnings"), "{:?}", jobs[0].outcome);
     assert!(world.log(jobs[0].id).await.contains("no artifacts"));

@@ -106,7 +106,7 @@ async fn semantics_39_referrers_of_many_images_are_mirrored_eventually_despite_a
         job = next_try(&world, &clock, &job).await;
     }
     assert_eq!(job.outcome.as_deref(), Some("no new tags, 30 unchanged"));
-    assert_eq!(registry.count(Method::GET, "/referrers/"), 32, "each once, and two that were refused");
+    assert_eq!(registry.count(Method::GET, "/referrers/"), 32, "each once, and the two refused ones again");
 }
 
 #[tokio::test]

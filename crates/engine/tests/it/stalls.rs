@@ -55,8 +55,8 @@ async fn semantics_37_a_blob_that_stalls_is_resumed_and_does_not_block_other_tag
     let error = job.error.unwrap();
     assert!(error.contains("2 tags mirrored, 1 failed") && error.contains("stalls"), "{error}");
     let asked = registry.count(Method::GET, layer.as_str());
-    assert_eq!(asked, 2, "each wait is long, so it is gone on with once and no oftener");
-    assert_eq!(registry.headers_seen("range").len(), 1, "from where it had stopped");
+    assert_eq!(asked, 2, "each timeout is long, so the download is resumed only once");
+    assert_eq!(registry.headers_seen("range").len(), 1, "resumed where it had stopped");
     registry.open(&layer);
     assert_eq!(world.ended(job.id).await.status, Status::Done);
     assert!(world.has(&here, &image).await);
