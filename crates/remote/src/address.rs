@@ -1,32 +1,29 @@
-//! What an address is good for, by the IANA's registries of special-purpose addresses (RFC 6890 and what
-//! follows it). Only what is known to be reachable by everybody counts as such; an address that no rule
-//! knows is private.
+//! Classifies IP addresses by the IANA registries of special-purpose addresses (RFC 6890 and its successors). Only
+//! addresses known to be globally reachable count as global; an address that matches no rule is private.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Who may be at an address, from everybody's to nobody's: what is made of two is the greater.
+/// The reach of an address, from global to forbidden. An address that embeds another has the greater of both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reach {
-    /// Reachable from everywhere: connecting to it from here tells nobody anything new.
+    /// Globally reachable: connecting to it from this server reveals nothing new.
     Global,
-    /// This machine, a private network, or anything else that is not reachable from everywhere.
+    /// This machine, a private network, or anything else that is not globally reachable.
     Private,
     /// Never the address of a registry.
     Never(Why),
 }
 
-/// Why nothing connects to an address.
+/// Why an address is never connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
-    /// No address at all, or this network.
+    /// The unspecified address, or "this network".
     Unspecified,
-    /// All of a network.
     Broadcast,
-    /// Of a group.
     Multicast,
-    /// Of one network segment; cloud providers serve credentials there.
+    /// Valid on one network segment; cloud providers serve credentials there.
     LinkLocal,
-    /// A cloud provider's own service for its machines.
+    /// A cloud provider's service for its machines.
     Metadata,
 }
 
@@ -37,7 +34,7 @@ const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(168, 63, 129, 16),   // Azure's wire server
 ];
 
-/// What `ip` is, with everything that wraps an IPv4 address judged by what it wraps.
+/// Classifies `ip`; an IPv6 address that embeds an IPv4 address is classified by the embedded one.
 pub(crate) fn reach(ip: IpAddr) -> Reach {
     match ip {
         IpAddr::V4(ip) => reach_v4(ip),
@@ -72,12 +69,12 @@ fn reach_v6(ip: Ipv6Addr) -> Reach {
         [0, 0, 0, 0, 0, 0, 0, 1] => Reach::Private,
         // Mapped: the system connects to the IPv4 address itself.
         [0, 0, 0, 0, 0, 0xffff, high, low] => reach_v4(v4(high, low)),
-        // Compatible (retired), and translated by SIIT, which ends within a network.
+        // IPv4-compatible (deprecated), and translated by SIIT, which is used only within a network.
         [0, 0, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => hidden(v4(high, low)),
-        // NAT64 for everybody (RFC 6052): how a machine without IPv4 reaches the rest of the world.
+        // The well-known NAT64 prefix (RFC 6052), by which an IPv6-only machine reaches IPv4 hosts.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => reach_v4(v4(high, low)),
         [0x64, 0xff9b, 1, ..] => local_nat64(s),
-        // Teredo has its server's address, and the client's with all bits turned over.
+        // Teredo embeds the server's address, and the client's with all bits inverted.
         [0x2001, 0, high, low, _, _, client_high, client_low] => {
             hidden(v4(high, low)).max(hidden(v4(!client_high, !client_low)))
         }
@@ -88,32 +85,32 @@ fn reach_v6(ip: Ipv6Addr) -> Reach {
         // Protocol assignments; for documentation.
         [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Reach::Private,
         [0x2000..=0x3fff, ..] => isatap(s),
-        // Unique local, site local (retired), segment routing, discarded, and what is not yet given out.
+        // Unique local, site local (deprecated), segment routing, discard-only, and unallocated.
         _ => Reach::Private.max(isatap(s)),
     }
 }
 
-/// The services that providers have at unique local addresses.
+/// Whether this is a provider's metadata service at a unique local address.
 fn is_metadata(s: [u16; 8]) -> bool {
     match s {
-        // All that AWS has for its machines: metadata, container credentials, names, time.
+        // All of AWS's services for its machines: metadata, container credentials, DNS, NTP.
         [0xfd00, 0xec2, 0, 0, 0, 0, 0, _] => true,
         // Google; Scaleway.
         [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] | [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42] => true,
-        // 169.254.169.254 within one, as Oracle and Linode have it.
+        // An embedded 169.254.169.254, as at Oracle and Linode.
         [0xfc00..=0xfdff, ..] => s.windows(2).any(|pair| pair == [0xa9fe, 0xa9fe]),
         _ => false,
     }
 }
 
-/// An IPv4 address that is reached only through a translator of somebody's own.
+/// The reach of an IPv4 address behind a private translator.
 fn hidden(ip: Ipv4Addr) -> Reach {
     reach_v4(ip).max(Reach::Private)
 }
 
-/// NAT64 of one network (RFC 8215). The prefix has 48 to 96 bits, which nobody but that network knows, and
-/// the IPv4 address begins behind it, with a gap at bit 64 (RFC 6052 §2.2): each place is judged. Where a
-/// place has 0.0.0.0/8 the address is at another one.
+/// Local-use NAT64 (RFC 8215). The prefix has 48 to 96 bits, and only the network itself knows how many. The IPv4
+/// address follows it, with a gap at bit 64 (RFC 6052 §2.2), so every possible position is checked. A position
+/// that holds 0.0.0.0/8 is not the right one.
 fn local_nat64(s: [u16; 8]) -> Reach {
     let bytes = s.map(u16::to_be_bytes);
     let byte = |index: usize| bytes[index / 2][index % 2];
@@ -257,13 +254,13 @@ mod tests {
                 format!("2001:0:{high:x}:{low:x}::f7f7:f7f7"),
                 format!("2001:0:808:808::{:x}:{:x}", !high, !low),
                 format!("2a00::200:5efe:{high:x}:{low:x}"),
-                // NAT64 of one network, with prefixes of 96, 64, 56 and 48 bits.
+                // Local-use NAT64, with prefixes of 96, 64, 56 and 48 bits.
                 format!("64:ff9b:1::{high:x}:{low:x}"),
                 format!("64:ff9b:1:0:{a:x}:{:x}:{d:x}00:0", u16::from_be_bytes([b, c])),
                 format!("64:ff9b:1:{a:x}:{b:x}:{low:x}:0:0"),
                 format!("64:ff9b:1:{high:x}:{c:x}:{d:x}00:0:0"),
             ];
-            // Behind a prefix of zeros that is the address of everything or of this machine.
+            // After a prefix of zeros this is the unspecified or the loopback address.
             if high > 1 {
                 wrapped.push(format!("::{high:x}:{low:x}"));
             }

@@ -1,4 +1,4 @@
-//! Reading answers: bounded bodies, error bodies in a registry's own words, Retry-After.
+//! Reads responses: bounded bodies, error bodies, `Retry-After`.
 
 use std::time::Duration;
 
@@ -14,29 +14,29 @@ use crate::encoding::ContentEncoding;
 use crate::transport::{Watched, network_error};
 use crate::{Error, Failure, Refusal};
 
-/// How much of an error body is read, in bytes.
+/// The most bytes of an error body that are read.
 const MAX_ERROR_BODY: usize = 64 * 1024;
-/// How much of a registry's own words goes into a message, in characters.
+/// The most characters of a registry's message that are quoted.
 const MAX_WORDS: usize = 300;
-/// The longest error code that is taken for one, in bytes.
+/// The longest error code that is recognised, in bytes.
 const MAX_CODE: usize = 64;
-/// The slowest body that is waited for beyond [`GRACE`], in bytes for each second.
+/// The minimum throughput of a body after [`GRACE`], in bytes per second.
 const SLOWEST: u64 = 1024;
-/// For so long a body may be as slow as it likes.
+/// The time before [`SLOWEST`] applies to a body.
 const GRACE: Duration = Duration::from_secs(60);
-/// For so long a registry may ask to be left alone.
+/// The longest `Retry-After` that is honoured.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Numbers in Retry-After from here on are Unix times, in seconds; this one is of 2001.
+/// `Retry-After` numbers from here on are taken for Unix times in seconds; this one is in 2001.
 const UNIX_TIMES_FROM: i64 = 1_000_000_000;
 
-/// A header as text; absent where it is not there or not readable.
+/// A header as text; `None` if it is missing or not readable.
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim).filter(|value| !value.is_empty())
 }
 
-/// A header that holds an address, such as Location or Link, with everything percent-encoded that is not ASCII: some
-/// servers write names as they are.
+/// The value of a header with a URL, such as `Location` or `Link`, with everything outside ASCII percent-encoded,
+/// since some servers do not encode names.
 pub(crate) fn address(value: &HeaderValue) -> String {
     value.as_bytes().iter().fold(String::with_capacity(value.len()), |mut text, byte| {
         match byte.is_ascii() {
@@ -47,16 +47,15 @@ pub(crate) fn address(value: &HeaderValue) -> String {
     })
 }
 
-/// The media type of an answer, without parameters.
+/// The media type of a response, without parameters.
 pub(crate) fn content_type(headers: &HeaderMap) -> Option<String> {
     header(headers, &CONTENT_TYPE).map(media_type::essence)
 }
 
-/// How a body comes. One that drips is not waited for: whoever sends a byte a second would keep a listing, a
-/// token or a blob on its way for ever.
+/// The throughput of a body. A body that is too slow is given up: a server that sends one byte a second would block
+/// a listing, a token or a blob for ever.
 #[derive(Debug, Clone, Copy, Default)]
 struct Pace {
-    /// For how long it was waited for.
     waited: Duration,
     bytes: u64,
 }
@@ -67,7 +66,7 @@ impl Pace {
     }
 }
 
-/// The next piece of a body, if it comes within [`crate::Patience::idle`] and the body keeps up with [`SLOWEST`].
+/// The next chunk of a body, if it arrives within [`crate::Patience::idle`] and the body keeps up with [`SLOWEST`].
 pub(crate) async fn next_piece(
     response: &mut Response,
     host: &str,
@@ -101,7 +100,7 @@ pub(crate) async fn next_piece(
     Err(Error::Network { host: host.to_owned(), doing: doing.to_owned(), failure })
 }
 
-/// A whole body of at most `max` bytes.
+/// Reads a whole body of at most `max` bytes.
 pub(crate) async fn read_body(
     response: &mut Response,
     host: &str,
@@ -123,9 +122,9 @@ pub(crate) async fn read_body(
     })
 }
 
-/// A document of which it is known that it is no compressed file, without the encoding that nobody asked for.
+/// Decodes a document that is known not to be a compressed file; encodings are never requested.
 fn plain(headers: &HeaderMap, body: &Bytes, max: usize) -> Result<Bytes, String> {
-    // Some name an encoding that is not there. JSON and HTML begin otherwise than what is compressed.
+    // Some servers name an encoding that was not applied. JSON and HTML never begin like compressed data.
     let is_text = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'{' | b'[' | b'<' | b'"');
     match ContentEncoding::of(headers) {
         Some(encoding) if body.first().is_some_and(|byte| !is_text(byte)) => {
@@ -135,7 +134,7 @@ fn plain(headers: &HeaderMap, body: &Bytes, max: usize) -> Result<Bytes, String>
     }
 }
 
-/// The first `max` bytes of a body, and whether that is all of it. Nothing more is read.
+/// The first `max` bytes of a body, and whether that is all of it. The rest is not read.
 pub(crate) async fn read_up_to(
     response: &mut Response,
     host: &str,
@@ -151,11 +150,11 @@ pub(crate) async fn read_up_to(
         }
     }
     let body = body.freeze();
-    // What cannot be read is told by who reads it.
+    // The caller reports what it cannot decode.
     Ok((plain(response.headers(), &body, max).unwrap_or(body), true))
 }
 
-/// The beginning of an error body; a body that breaks off is good enough for a message.
+/// The beginning of an error body; a truncated body is good enough for a message.
 async fn read_error_body(response: &mut Response, host: &str, doing: &str) -> Vec<u8> {
     let mut body = Vec::new();
     while body.len() < MAX_ERROR_BODY {
@@ -167,7 +166,7 @@ async fn read_error_body(response: &mut Response, host: &str, doing: &str) -> Ve
     body
 }
 
-/// An error answer whose body has been looked at; it can be read again.
+/// Reads the body of an error response, and returns a response whose body can be read again.
 pub(crate) async fn peeked(mut response: Response, host: &str, doing: &str) -> (Response, Bytes) {
     let body = Bytes::from(read_error_body(&mut response, host, doing).await);
     let mut again = http::Response::new(body.clone());
@@ -176,8 +175,8 @@ pub(crate) async fn peeked(mut response: Response, host: &str, doing: &str) -> (
     (again.into(), body)
 }
 
-/// Whether an error answer is about a token that is not, or no longer, good: by its challenge, or in the words of its
-/// body, which are nowhere specified.
+/// Whether an error response means that a token is invalid or expired: by its challenge, or by the text of its
+/// body, which no specification defines.
 pub(crate) fn is_about_token(headers: &HeaderMap, body: &[u8]) -> bool {
     let challenges = headers.get_all(WWW_AUTHENTICATE).iter();
     let mut challenges = challenges.filter_map(|value| value.to_str().ok());
@@ -189,7 +188,7 @@ pub(crate) fn is_about_token(headers: &HeaderMap, body: &[u8]) -> bool {
         || (denied && words.contains("token") && (words.contains("expired") || words.contains("invalid")))
 }
 
-/// Turns an answer that is an error into one.
+/// Turns an error response into a [`Refusal`].
 pub(crate) async fn refusal(mut response: Response, host: &str, doing: &str) -> Refusal {
     let body = read_error_body(&mut response, host, doing).await;
     let (code, message) = words_of(response.headers(), &body);
@@ -203,9 +202,9 @@ pub(crate) async fn refusal(mut response: Response, host: &str, doing: &str) -> 
     }
 }
 
-/// What an error body says: the first error of the specification's error body, and nothing of any other. An
-/// address may lead to a server that is no registry, and what that one says is nobody's to read here
-/// (semantics 44).
+/// Code and message of an error body: the first error, if the body has the form that the specification defines.
+/// Nothing else is quoted: the address may lead to a server that is not a registry, whose responses the user must
+/// not see (semantics 44).
 fn words_of(headers: &HeaderMap, body: &[u8]) -> (Option<longshore_oci::ErrorCode>, String) {
     let parsed = serde_json::from_slice::<ErrorBody>(body).ok();
     match parsed.and_then(|parsed| parsed.errors.into_iter().next()) {
@@ -214,23 +213,22 @@ fn words_of(headers: &HeaderMap, body: &[u8]) -> (Option<longshore_oci::ErrorCod
     }
 }
 
-/// Whether a word is built as the specification's error codes are: other JSON has lists of errors, too.
+/// Whether a word has the form of the specification's error codes: other JSON has lists of errors, too.
 fn is_code(word: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     (1..=MAX_CODE).contains(&word.len()) && word.bytes().all(fits)
 }
 
-/// What is answered instead of JSON.
+/// A response that is markup instead of JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Markup {
-    /// What login walls and wrong addresses answer.
+    /// Typical of login pages and wrong addresses.
     WebPage,
-    /// What object stores answer: the errors of S3 and its like.
+    /// Typical of object stores: the errors of S3 and compatible services.
     Xml,
 }
 
 impl Markup {
-    /// As a message names it.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::WebPage => "a web page",
@@ -239,7 +237,7 @@ impl Markup {
     }
 }
 
-/// Whether a body is a web page or XML, by its type or its beginning.
+/// Recognises a web page or XML by media type or by the beginning of the body.
 pub(crate) fn markup(headers: &HeaderMap, body: &[u8]) -> Option<Markup> {
     let kind = content_type(headers).unwrap_or_default();
     let begin = body.trim_ascii_start();
@@ -251,7 +249,7 @@ pub(crate) fn markup(headers: &HeaderMap, body: &[u8]) -> Option<Markup> {
     }
 }
 
-/// Foreign words fit for a message: no control characters, one line, not too long.
+/// Sanitises foreign text for a message: one line, no control characters, shortened.
 pub(crate) fn tidy(text: &str) -> String {
     let visible = |c: char| if c.is_control() { ' ' } else { c };
     let line: String = text.chars().take(4 * MAX_WORDS).map(visible).collect();
@@ -263,16 +261,16 @@ pub(crate) fn tidy(text: &str) -> String {
     line
 }
 
-/// Retry-After in either of its forms (RFC 9110 §10.2.3), a day at most: a registry that asks for more has lost
-/// its senses, and people can have it asked sooner. Some write the date as Unix time. A date counts from the answer's own Date, so that a clock
-/// set wrong on either side does no harm; an answer that came without one has been [`dated`] here.
+/// `Retry-After` in either of its forms (RFC 9110 §10.2.3), or as a Unix time, which some servers send. At most a
+/// day; users can have the registry tried sooner. A date is relative to the `Date` of the response, so that a wrong
+/// clock on either side does no harm; a response without one was [`dated`] on arrival.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = header(headers, &RETRY_AFTER)?;
     let until = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are a number all the same.
+        // A number with too many digits still is a number.
         let seconds = value.parse().unwrap_or(i64::MAX);
         match Timestamp::from_second(seconds) {
-            // Nobody asks for thirty years: it is the time at which to come back.
+            // Nobody means thirty years: it is a point in time.
             Ok(at) if seconds >= UNIX_TIMES_FROM => at,
             _ => return Some(Duration::from_secs(seconds.unsigned_abs()).min(LONGEST_WAIT)),
         }
@@ -288,7 +286,7 @@ fn date(text: &str) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(text).ok()
 }
 
-/// Dates an answer that has no Date, or none that can be read, with the time at which it came (RFC 9110 §6.6.1).
+/// Sets `Date` to the time of arrival if it is missing or not readable (RFC 9110 §6.6.1).
 pub(crate) fn dated(headers: &mut HeaderMap, now: Timestamp) {
     if header(headers, &DATE).and_then(date).is_none()
         && let Ok(text) = DateTimePrinter::new().timestamp_to_rfc9110_string(&now)
@@ -305,7 +303,7 @@ mod tests {
     use longshore_oci::ErrorCode;
 
     #[test]
-    fn a_body_may_be_slow_but_not_drip() {
+    fn a_slow_body_is_accepted_until_it_all_but_stops() {
         let pace = |seconds, bytes| Pace { waited: Duration::from_secs(seconds), bytes };
         assert!(!pace(59, 1).is_too_slow(), "it has just begun");
         assert!(pace(60, 60).is_too_slow());
@@ -318,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_may_have_names_as_they_are() {
+    fn urls_in_headers_may_contain_unencoded_names() {
         let read = |bytes: &[u8]| address(&HeaderValue::from_bytes(bytes).unwrap());
         assert_eq!(read("/data?name=größe".as_bytes()), "/data?name=gr%C3%B6%C3%9Fe");
         assert_eq!(read(b"https://a.example/x%20y"), "https://a.example/x%20y");
@@ -326,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_comes_as_seconds_or_as_a_date() {
+    fn retry_after_is_a_number_of_seconds_or_a_date() {
         assert_eq!(retry_after(&headers(&[(RETRY_AFTER, "7")])), Some(Duration::from_secs(7)));
         let sent = (DATE, "Sun, 06 Nov 1994 08:49:37 GMT");
         let date = headers(&[sent.clone(), (RETRY_AFTER, "Sun, 06 Nov 1994 08:50:07 GMT")]);
@@ -343,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_as_a_date_counts_from_when_the_answer_came_where_it_has_no_date() {
+    fn a_retry_after_date_without_a_date_header_counts_from_the_arrival() {
         let now: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
         let wait = |sent: Option<&str>, until: &str| {
             let sent = sent.map(|sent| (DATE, sent));
@@ -353,7 +351,7 @@ mod tests {
         };
         let soon = "Mon, 30 Nov 2026 12:00:30 GMT";
         assert_eq!(wait(None, soon), Some(30));
-        assert_eq!(wait(Some("today"), soon), Some(30), "a Date that is none");
+        assert_eq!(wait(Some("today"), soon), Some(30), "an invalid Date");
         assert_eq!(wait(Some("Mon, 30 Nov 2026 11:59:00 GMT"), soon), Some(90), "the other's clock is slow");
         assert_eq!(wait(None, "Mon, 30 Nov 2026 11:00:00 GMT"), Some(0));
         assert_eq!(wait(None, "Mon, 30 Nov 2037 12:00:00 GMT"), Some(LONGEST_WAIT.as_secs()));

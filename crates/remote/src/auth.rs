@@ -1,5 +1,5 @@
-//! Authority towards one registry: which scheme it asks for, and the tokens it gave. Credentials
-//! go to the registry itself and to the token realm that it named, nowhere else (semantics 15).
+//! Authentication at one registry: the scheme that it requires, and its tokens. Credentials are sent only to the
+//! registry itself and to the token realm that it named (semantics 15).
 
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
@@ -22,19 +22,19 @@ use crate::token::TokenDocument;
 use crate::transport::{Call, Payload, Transport};
 use crate::{Credentials, Endpoint, Error};
 
-/// The largest answer of a token service, in bytes.
+/// The largest response of a token service, in bytes.
 const MAX_TOKEN_BODY: usize = 1024 * 1024;
-/// The longest that a token is used, whatever its service says.
+/// The longest that a token is used, whatever lifetime it has.
 const LONGEST_USE: Duration = Duration::from_secs(24 * 3600);
-/// The most scopes of a challenge that are asked for beside those that a request needs.
+/// The most scopes of a challenge that are requested in addition to those that a request needs.
 const MAX_NAMED_SCOPES: usize = 16;
-/// Tokens kept before expired ones are thrown out.
+/// The number of tokens kept before expired ones are removed.
 const TOKENS_BEFORE_CLEANING: usize = 512;
 
-/// How a registry wants to be asked.
+/// The authentication scheme of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Scheme {
-    /// No credentials needed so far.
+    /// No credentials have been required so far.
     Open,
     Basic,
     Bearer {
@@ -48,13 +48,13 @@ struct Token {
     good_until: Instant,
 }
 
-/// One slot per set of scopes, so that many who need the same token wait for one fetch.
+/// One slot per set of scopes, so that concurrent requests for the same token share one fetch.
 type Slot = Arc<tokio::sync::Mutex<Held>>;
 
 #[derive(Default)]
 struct Held {
     token: Option<Token>,
-    /// What the registry's challenges named beyond the scopes of the slot; asked for with them from then on.
+    /// Scopes that the registry's challenges named in addition to those of the slot; requested with them from then on.
     named: Vec<String>,
 }
 
@@ -93,12 +93,12 @@ impl Auth {
         self.credentials.as_ref()
     }
 
-    /// What is known of how the registry wants to be asked.
+    /// The scheme, once known.
     pub(crate) fn scheme(&self) -> Option<Scheme> {
         self.scheme.read().clone()
     }
 
-    /// Learns the scheme from an answer to a request that needs no rights.
+    /// Learns the scheme from the response to a request that needs no permissions.
     pub(crate) fn learn(&self, status: StatusCode, headers: &HeaderMap) -> Result<Scheme, Error> {
         let scheme = match status {
             StatusCode::UNAUTHORIZED => self.best_challenge(headers)?.map_or(Scheme::Open, |found| found.0),
@@ -112,8 +112,8 @@ impl Auth {
         *self.scheme.write() = Some(scheme.clone());
     }
 
-    /// The strongest scheme among a registry's challenges, with the scope that it names; `None` where it names
-    /// no scheme that is spoken here.
+    /// The strongest scheme among the challenges of a registry, with the scope that it names; `None` if none is
+    /// supported.
     fn best_challenge(&self, headers: &HeaderMap) -> Result<Option<(Scheme, Option<String>)>, Error> {
         let challenges = challenges(headers);
         let mut refused = None;
@@ -133,19 +133,19 @@ impl Auth {
         refused.map_or(Ok(None), Err)
     }
 
-    /// Whether a realm may be asked, and with credentials if there are some.
+    /// The URL of a realm, if requests, possibly with credentials, may be sent to it.
     fn check_realm(&self, realm: &str) -> Result<Url, Error> {
         let host = host_of(&self.registry);
         let refused = |reason| Error::RealmRefused { host: host.clone(), realm: named(realm), reason };
-        // A relative realm breaks the specification, but can only mean the registry itself.
-        let url = self.registry.join(realm).map_err(|_| refused("this is no address"))?;
+        // A relative realm violates the specification, but can only mean the registry itself.
+        let url = self.registry.join(realm).map_err(|_| refused("this is not a URL"))?;
         let same_host = url.host() == self.registry.host();
         let plain_ok = self.registry.scheme() == "http" && (same_host || is_loopback(&url));
         match url.scheme() {
             "https" => {}
             "http" if plain_ok => {}
             "http" => return Err(refused("a token service must be reached by https")),
-            _ => return Err(refused("this is no address of a token service")),
+            _ => return Err(refused("this is not the address of a token service")),
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(refused("the address has credentials in it"));
@@ -160,8 +160,7 @@ impl Auth {
         }
     }
 
-    /// The Authorization header for a call, from what is known; fetches a token where the scheme
-    /// asks for one.
+    /// The `Authorization` header for a call, if the scheme is known. Fetches a token if the scheme requires one.
     pub(crate) async fn header(
         &self,
         transport: &Transport,
@@ -185,8 +184,8 @@ impl Auth {
         }
     }
 
-    /// After a 401 to a request with `used`: learns the challenge anew and fetches what it asks
-    /// for. `false`: there is nothing better to send.
+    /// After a 401 to a request with `used`: reads the challenge again and fetches the token that it requires. Returns
+    /// `false` if there is nothing better to send.
     pub(crate) async fn renew(
         &self,
         transport: &Transport,
@@ -196,8 +195,8 @@ impl Auth {
     ) -> Result<bool, Error> {
         let (scheme, wanted) = match (self.best_challenge(headers)?, self.scheme()) {
             (Some(found), _) => found,
-            // A 401 without a word: what was right before is tried anew, and credentials are at least offered
-            // to the registry itself.
+            // A 401 without a challenge: the known scheme is tried again, and otherwise credentials are offered to the
+            // registry itself.
             (None, Some(known @ (Scheme::Bearer { .. } | Scheme::Basic))) => (known, None),
             (None, _) if self.credentials.is_some() => (Scheme::Basic, None),
             (None, _) => (Scheme::Open, None),
@@ -211,7 +210,7 @@ impl Auth {
             Scheme::Bearer { realm, service } => {
                 let slot = self.slot(scopes);
                 let mut held = slot.lock().await;
-                // Somebody else may have renewed it while we waited.
+                // Another request may have renewed it in the meantime.
                 if held.living().is_some_and(|token| Some(&token.header) != used) {
                     return Ok(true);
                 }
@@ -227,13 +226,13 @@ impl Auth {
         }
     }
 
-    /// Forgets the token for these scopes: it was refused in the middle of something that cannot be sent twice.
+    /// Forgets the token for these scopes, after it was rejected during a request that cannot be repeated.
     pub(crate) async fn forget(&self, scopes: &[Scope]) {
         self.slot(scopes).lock().await.token = None;
     }
 
-    /// A token for what a request needs and what the registry named beside it. Some services refuse altogether
-    /// where one scope is not to be had: then it is asked for what is needed alone.
+    /// A token for the scopes that a request needs and those that the registry named in addition. Some services reject
+    /// the whole request if one scope is not granted; then only the needed scopes are requested.
     async fn token_for(
         &self,
         transport: &Transport,
@@ -266,8 +265,8 @@ impl Auth {
         tokens.entry(key.join(" ")).or_default().clone()
     }
 
-    /// Asks as Docker does: a GET with Basic credentials. A service that does not know that (404, 405) gets the
-    /// password grant of OAuth 2.
+    /// Fetches a token as Docker does, by GET with Basic credentials. If the service does not support that (404, 405),
+    /// uses the password grant of OAuth 2.
     async fn fetch_token(
         &self,
         transport: &Transport,
@@ -295,14 +294,14 @@ impl Auth {
                     message,
                 });
             }
-            // The scope is refused, not the password.
+            // The scope is rejected, not the password.
             (status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN), credentials)
                 if !asks_to_wait(status, retry_after(response.headers())) =>
             {
                 let message = refusal(response, &host, &doing).await.words();
                 return Err(Error::Unauthorized { host, doing, anonymous: credentials.is_none(), message });
             }
-            // Among them 429 and 503: then the registry is overloaded, and the password is not wrong.
+            // Includes 429 and 503, which mean overload and not a wrong password.
             _ => return Err(Error::Refused(Box::new(refusal(response, &host, &doing).await))),
         }
         let body = read_body(&mut response, &host, &doing, MAX_TOKEN_BODY).await?;
@@ -310,7 +309,7 @@ impl Auth {
             |what: &str| Error::BadAnswer { host: host.clone(), doing: doing.clone(), what: what.into() };
         let TokenDocument { token, lifetime } = TokenDocument::parse(&body).map_err(bad)?;
         let header = secret_header(&format!("Bearer {token}"));
-        // Renewed a little early: the clock runs from when it was asked for, and requests take time.
+        // Renewed a little early: the lifetime begins with the request, and requests take time.
         let margin = (lifetime / 4).min(Duration::from_secs(30));
         let good_until = asked + lifetime.min(LONGEST_USE) - margin;
         Ok(Token { header: header.ok_or_else(|| bad("a token with illegal characters"))?, good_until })
@@ -334,7 +333,7 @@ impl Auth {
     }
 }
 
-/// The host that a realm leads to: the rest of it is not for messages.
+/// The host of a realm; the rest must not appear in messages.
 fn named(realm: &str) -> String {
     match Url::parse(realm) {
         Ok(url) if url.has_host() => host_of(&url),
@@ -357,8 +356,8 @@ fn token_by_post(service: &Service<'_>, scopes: &[String], credentials: &Credent
         .payload(Payload::Bytes(form.finish().into()))
 }
 
-/// What a challenge names beyond the scopes of a request: it is added to them and never replaces them, since some
-/// registries name only `pull` on a push, and others another name than the one they were asked by.
+/// The scopes of a challenge that a request does not have already. They are added and never replace the request's
+/// own: some registries name only `pull` on a push, and others use a different name for the repository.
 fn beyond(scopes: &[Scope], named: &str) -> Vec<String> {
     let covered = |text: &str| match text.parse::<Scope>() {
         Ok(Scope::Repository { name, actions }) => scopes.iter().any(|needed| match needed {
@@ -366,7 +365,7 @@ fn beyond(scopes: &[Scope], named: &str) -> Vec<String> {
             Scope::Catalog => false,
         }),
         Ok(Scope::Catalog) => scopes.contains(&Scope::Catalog),
-        // Of a kind that is not known here; the registry knows why.
+        // A type of scope that is not known here is passed on as it is.
         Err(_) => false,
     };
     let named = named.split_ascii_whitespace().filter(|text| !covered(text));
@@ -378,12 +377,12 @@ fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     values.flat_map(parse_challenges).collect()
 }
 
-/// Whether an answer names a scheme that is spoken here.
+/// Whether a response names a supported scheme.
 pub(crate) fn has_usable_challenge(headers: &HeaderMap) -> bool {
     challenges(headers).iter().any(|challenge| !matches!(challenge, Challenge::Other { .. }))
 }
 
-/// The names of the schemes an answer asks for, for a message.
+/// The names of the schemes that a response offers, for a message.
 pub(crate) fn scheme_names(headers: &HeaderMap) -> Vec<String> {
     let name = |challenge| match challenge {
         Challenge::Basic { .. } => "Basic".to_owned(),
@@ -449,7 +448,7 @@ mod tests {
         is(&["Negotiate", "NTLM"], None);
         is(&["Basic realm=\"a, b\"", "BEARER Realm=/token"], Some(bearer("https://registry.example/token")));
         is(&["Basic realm=x, Bearer realm=\"https://a/t\""], Some(bearer("https://a/t")));
-        // The first one leads nowhere.
+        // The first one is not usable.
         is(&["Bearer realm=\"http://a/t\", Basic realm=x"], Some(Scheme::Basic));
         is(&["Bearer realm=\"http://a/t\"", "Bearer realm=\"https://a/t\""], Some(bearer("https://a/t")));
         assert!(matches!(best(&["Bearer realm=\"http://a/t\""]), Err(Error::RealmRefused { .. })));
@@ -478,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn semantics_15_another_realm_than_the_pinned_one_is_refused() {
+    fn semantics_15_a_realm_other_than_the_pinned_one_is_refused() {
         let registry = auth("https://registry.example", Some("https://auth.example/token"));
         assert!(registry.check_realm("https://auth.example/token").is_ok());
         let error = registry.check_realm("https://evil.example/token").unwrap_err();

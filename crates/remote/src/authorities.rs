@@ -1,4 +1,4 @@
-//! Certificate authorities that somebody trusts for one registry, as typed and as kept.
+//! Certificate authorities that are trusted for one registry: parsing and storing.
 
 use std::fmt::Write;
 
@@ -9,11 +9,11 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-/// The longest text that is read, in bytes. The bundle that Debian trusts has 220,000.
+/// The longest text that is read, in bytes. Debian's bundle has 220,000.
 const MAX_TEXT: usize = 256 * 1024;
-/// The most certificates. The bundle that Debian trusts has 150.
+/// The most certificates. Debian's bundle has 150.
 const MAX_CERTIFICATES: usize = 250;
-/// How long the lines of PEM are (RFC 7468 §2).
+/// The length of lines in PEM (RFC 7468 §2).
 const LINE: usize = 64;
 
 /// The label of a certificate, and how a block begins and ends.
@@ -21,15 +21,15 @@ const LABEL: &str = "CERTIFICATE";
 const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
 
-/// Why a text is not taken for certificate authorities.
+/// Why a text was not accepted as certificate authorities.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CaError {
-    /// No certificate block in the text.
+    /// The text has no certificate block.
     #[error(
         "there is no certificate in it; paste the text from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
     )]
     Empty,
-    /// A private key, alone or beside certificates.
+    /// The text has a private key, alone or among certificates.
     #[error(
         "it holds a private key ({0}), which belongs to the authority alone and was not stored; paste only the \
          certificate, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
@@ -37,34 +37,34 @@ pub enum CaError {
     PrivateKey(String),
     /// A block with another label.
     #[error(
-        "it holds a {0}, which is no certificate; paste only blocks that begin with -----BEGIN CERTIFICATE-----"
+        "it contains a {0}, which is not a certificate; paste only blocks that begin with -----BEGIN CERTIFICATE-----"
     )]
     Other(String),
-    /// A block that is no certificate.
+    /// A block is not a valid certificate.
     #[error("the certificate cannot be read ({0}); paste the whole PEM text of the authority")]
     Unreadable(String),
-    /// More bytes than are read.
+    /// The text is too long.
     #[error("the certificates have at most {MAX_TEXT} bytes in all")]
     TooLong,
-    /// More certificates than are kept.
+    /// There are too many certificates.
     #[error("there are at most {MAX_CERTIFICATES} certificates, not {0}")]
     TooMany(usize),
 }
 
-/// Certificate authorities: one at least, each readable and there once, in the order in which they were typed.
+/// Certificate authorities: at least one, each valid and without duplicates, in the order of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorities(Vec<CertificateDer<'static>>);
 
 impl Authorities {
-    /// Reads what somebody typed: PEM, with any text around its blocks.
+    /// Parses user input: PEM, with any text around its blocks.
     ///
     /// # Errors
-    /// [`CaError`], also for what could be read beside something that does not belong there.
+    /// [`CaError`], also if valid certificates are mixed with other blocks.
     pub fn parse(text: &str) -> Result<Self, CaError> {
         if text.len() > MAX_TEXT {
             return Err(CaError::TooLong);
         }
-        // Keys first: whoever pasted one has to know.
+        // Keys first: anyone who pasted one has to know.
         if let Some(key) = labels(text).find(|label| label.contains("PRIVATE KEY")) {
             return Err(CaError::PrivateKey(shown(key)));
         }
@@ -74,17 +74,17 @@ impl Authorities {
         Self::read(text)
     }
 
-    /// Reads what was stored before it was looked at as closely: its certificates, whatever is beside them.
+    /// Parses a stored text. Older versions checked less, so anything but certificates is ignored.
     ///
     /// # Errors
-    /// There is no certificate, or one that cannot be read.
+    /// There is no certificate, or an invalid one.
     pub fn stored(text: &str) -> Result<Self, CaError> {
         Self::read(text)
     }
 
     fn read(text: &str) -> Result<Self, CaError> {
         let unreadable = |error: &dyn std::fmt::Display| CaError::Unreadable(error.to_string());
-        // Indented blocks come out of YAML.
+        // Blocks pasted from YAML are indented.
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         let mut roots = RootCertStore::empty();
         let mut authorities: Vec<CertificateDer<'static>> = Vec::new();
@@ -93,7 +93,7 @@ impl Authorities {
             if authorities.contains(&der) {
                 continue;
             }
-            // Only this looks into the certificate.
+            // Only this parses the certificate itself.
             roots.add(der.clone()).map_err(|error| unreadable(&error))?;
             authorities.push(der);
         }
@@ -104,7 +104,7 @@ impl Authorities {
         }
     }
 
-    /// The certificates in PEM, and nothing beside them.
+    /// The certificates in PEM, and nothing else.
     #[must_use]
     pub fn to_pem(&self) -> String {
         let mut pem = String::new();
@@ -120,7 +120,7 @@ impl Authorities {
         pem
     }
 
-    /// The certificates as the HTTP client takes them.
+    /// The certificates for the HTTP client.
     pub(crate) fn certificates(&self) -> Result<Vec<Certificate>, CaError> {
         let read = |der| Certificate::from_der(der).map_err(|error| CaError::Unreadable(error.to_string()));
         self.0.iter().map(|der| read(der)).collect()
@@ -132,7 +132,7 @@ fn labels(text: &str) -> impl Iterator<Item = &str> {
     text.split(BEGIN).skip(1).map(|rest| rest.split(DASHES).next().unwrap_or_default().trim())
 }
 
-/// A label as it can stand in a message: no more than labels consist of.
+/// A label for a message, reduced to the characters that labels may have.
 fn shown(label: &str) -> String {
     let plain: String = label.chars().filter(|c| c.is_ascii_alphanumeric() || *c == ' ').take(40).collect();
     if plain.trim().is_empty() { "block without a label".to_owned() } else { plain }
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn certificates_are_kept_alone_however_they_were_typed() {
+    fn only_certificates_are_kept_whatever_surrounds_them() {
         let (one, other) = (TestCa::new(), TestCa::new());
         let plain = Authorities::parse(&format!("{}{}", one.pem(), other.pem())).unwrap().to_pem();
         let indented: String = one.pem().lines().map(|line| format!("\t  {line} \r\n")).collect();
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_authority_is_refused_by_its_name() {
+    fn anything_but_an_authority_is_rejected_by_name() {
         let ca = TestCa::new();
         assert_eq!(Authorities::parse(""), Err(CaError::Empty));
         assert_eq!(Authorities::parse("hello"), Err(CaError::Empty));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_s_key_that_was_stored_before_is_left_out() {
+    fn a_private_key_stored_by_an_older_version_is_left_out() {
         let ca = TestCa::new();
         let issued = ca.issue(&["example.com"]);
         let kept = Authorities::stored(&format!("{}{}", issued.key, ca.pem())).unwrap().to_pem();

@@ -1,4 +1,4 @@
-//! Blobs of another registry: look and fetch (distribution-spec end-2).
+//! Checks for and fetches blobs of another registry (distribution-spec end-2).
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,14 +13,14 @@ use crate::answer::{header, next_piece};
 use crate::transport::Call;
 use crate::{ContentEncoding, Error, Registry};
 
-/// The bytes of a blob as they arrive. They are not verified: whoever stores them hashes them.
+/// The bytes of a blob as they arrive. They are not verified; the caller hashes them when it stores them.
 pub struct BlobStream {
-    /// Where the bytes begin: the offset that was asked for, or 0 at a registry that knows no
-    /// ranges, where a fetch begins anew.
+    /// The offset of the first byte: the requested one, or 0 if the registry does not support ranges and the fetch
+    /// starts over.
     pub offset: u64,
-    /// The length of the whole blob, where the registry told.
+    /// The length of the whole blob, if the registry sent it.
     pub size: Option<u64>,
-    /// How the bytes are encoded, if the registry says so. That is not always true.
+    /// The encoding that the registry claims; it may be wrong.
     pub encoding: Option<ContentEncoding>,
     pieces: BoxStream<'static, Result<Bytes, Error>>,
 }
@@ -34,10 +34,10 @@ impl Stream for BlobStream {
 }
 
 impl BlobStream {
-    /// The same without its encoding, where that can be undone. It has to be read from its start.
+    /// Decodes the stream if its encoding is supported. It must begin at offset 0.
     ///
     /// # Errors
-    /// The stream fails with [`Error::BadAnswer`] where the bytes are not encoded so.
+    /// The stream fails with [`Error::BadAnswer`] if the bytes do not have that encoding.
     #[must_use]
     pub fn decoded(self, host: &str, doing: &str) -> Self {
         let Some(decoder) = self.encoding.as_ref().and_then(ContentEncoding::decoder) else { return self };
@@ -56,7 +56,6 @@ impl BlobStream {
                     match decoder.step(&mut piece) {
                         Ok(plain) if plain.is_empty() => {}
                         Ok(plain) => return Ok(Some((plain, (pieces, decoder, piece, error)))),
-                        // A stream fails once.
                         Err(_) => return error.take().map_or(Ok(None), Err),
                     }
                 }
@@ -75,8 +74,8 @@ impl std::fmt::Debug for BlobStream {
 }
 
 impl Registry {
-    /// Whether a blob is there. Where the registry will not say (it forbids the question, or does not know it),
-    /// the answer is no: an upload shows the rest (semantics 40).
+    /// Whether a blob exists. If the registry forbids or does not support the request, the result is `false`: the
+    /// upload will show (semantics 40).
     pub async fn has_blob(&self, repository: &RemoteName, digest: &Digest) -> Result<bool, Error> {
         let call = self.blob_call(Method::HEAD, repository, digest, "looking at");
         let doing = call.doing.clone();
@@ -97,8 +96,8 @@ impl Registry {
         }
     }
 
-    /// Fetches a blob from an offset on. The stream ends with an error where the connection
-    /// breaks or nothing comes for a minute, never cleanly before its end.
+    /// Fetches a blob from an offset on. If the connection breaks or stalls, the stream ends with an error; it never
+    /// ends cleanly before the end of the blob.
     pub async fn get_blob(
         &self,
         repository: &RemoteName,
@@ -137,7 +136,7 @@ impl Registry {
     }
 }
 
-/// The Content-Length header itself: what the client makes of a HEAD's body is always 0.
+/// The `Content-Length` header itself: for HEAD, the HTTP client reports the length of the body, which is 0.
 fn length_of(headers: &HeaderMap) -> Option<u64> {
     header(headers, &CONTENT_LENGTH)?.parse().ok()
 }

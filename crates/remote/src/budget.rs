@@ -1,4 +1,4 @@
-//! How much a registry may make us read: what it lists is bounded in bytes, entries and pages (semantics 41).
+//! Bounds the listings of a registry in bytes, entries and pages (semantics 41).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,7 +19,7 @@ impl Default for Budget {
     }
 }
 
-/// Which bound was met.
+/// The bound that was exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OverBudget {
     /// [`Budget::bytes`].
@@ -33,7 +33,7 @@ pub enum OverBudget {
     Pages(u64),
 }
 
-/// What is left of a budget. Shared by the parts of one run that list at the same time.
+/// The rest of a budget, shared by the concurrent listings of one run.
 #[derive(Debug)]
 pub struct Allowance {
     budget: Budget,
@@ -50,12 +50,11 @@ impl From<Budget> for Allowance {
 }
 
 impl Allowance {
-    /// How many bytes may still be read.
     pub(crate) fn bytes_left(&self) -> usize {
         usize::try_from(self.bytes.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
-    /// Accounts for bytes that were read.
+    /// Subtracts bytes that were read.
     pub(crate) fn take_bytes(&self, bytes: usize) -> Result<(), OverBudget> {
         take(&self.bytes, bytes as u64).ok_or(OverBudget::Bytes(self.budget.bytes))
     }
@@ -68,13 +67,13 @@ impl Allowance {
         take(&self.pages, 1).ok_or(OverBudget::Pages(self.budget.pages))
     }
 
-    /// What to say of a page that was cut off where the bytes ended.
+    /// The error for a page that was cut off because no bytes were left.
     pub(crate) fn out_of_bytes(&self) -> OverBudget {
         OverBudget::Bytes(self.budget.bytes)
     }
 }
 
-/// Takes so much, or what is left and `None`.
+/// Takes `amount`. If less is left, takes that and returns `None`.
 fn take(left: &AtomicU64, amount: u64) -> Option<()> {
     let before =
         left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(amount)));
