@@ -1,6 +1,5 @@
-//! The one place where requests to other servers get their connection. Whatever is asked, of a registry, its
-//! token service, an address that it redirects to or names for an upload, through a proxy or not, comes by
-//! here, and nothing else in Longshore makes an HTTP client for the outside (semantics 44).
+//! The single place that connects to other servers: registries, token services, redirect targets and upload locations,
+//! with or without a proxy. Nothing else in Longshore builds an HTTP client for external servers (semantics 44).
 
 use std::time::Duration;
 
@@ -13,22 +12,22 @@ use url::Url;
 use crate::transport::same_origin;
 use crate::{Endpoint, Error, NetworkPolicy, Patience};
 
-/// How long a registry may take to say that it is there.
+/// The timeout of the check whether a registry is up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Makes requests to addresses that are allowed, and to no others.
+/// Sends requests to allowed addresses only.
 #[derive(Debug)]
 pub(crate) struct Connector {
     endpoint: Endpoint,
     registry: Url,
-    /// For what the remote's author may reach; at the registry itself, for this server's own address too.
+    /// For addresses that the remote's author may reach and, at the registry itself, this server's own address.
     at_registry: Guarded,
-    /// For what a registry leads away to, by what is done there. Hardly any remote needs them.
+    /// For other hosts that a registry redirects to, by operation. Hardly any remote needs them.
     reading: OnceCell<Guarded>,
     writing: OnceCell<Guarded>,
 }
 
-/// A client whose resolver gives out what the policy allows.
+/// A client whose resolver returns only addresses that the policy allows.
 #[derive(Debug)]
 struct Guarded {
     client: Client,
@@ -36,12 +35,12 @@ struct Guarded {
 }
 
 impl Connector {
-    /// Fails on settings of which no client can be made, and on a proxy that may not be spoken to.
+    /// Fails if no client can be built from the settings, or if the proxy is at a forbidden address.
     pub(crate) fn new(endpoint: Endpoint) -> Result<Self, Error> {
         if let Some(proxy) = &endpoint.proxy {
             endpoint.network.check_url(proxy)?;
         }
-        // Through a proxy this server is any other.
+        // Behind a proxy, this server is like any other.
         let own = endpoint.is_this_server && endpoint.proxy.is_none();
         let policy = if own { NetworkPolicy::PRIVATE } else { endpoint.network };
         let at_registry = Guarded { client: crate::tls::build_client(&endpoint, policy)?, policy };
@@ -49,12 +48,11 @@ impl Connector {
         Ok(Self { endpoint, registry, at_registry, reading: OnceCell::new(), writing: OnceCell::new() })
     }
 
-    /// A request to an address that may be connected to. Nothing is sent, and no connection made, before it
-    /// is known that it may.
+    /// Builds a request to an allowed address. Checks the address before any connection is made.
     ///
-    /// What reads goes wherever the remote's author may. What writes goes to the registry, and elsewhere to
-    /// global addresses alone: it is the registry's answer that names such a place, and no registry should
-    /// have us change things in a private network.
+    /// Reads may go wherever the remote's author may. Writes may go to the registry itself, and otherwise only to
+    /// global addresses: other targets come from a registry's response, and no registry may make this server change
+    /// anything in a private network.
     pub(crate) async fn request(
         &self,
         method: Method,
@@ -74,12 +72,11 @@ impl Connector {
         Ok(guarded.client.request(method, url))
     }
 
-    /// How long answers are waited for.
     pub(crate) fn patience(&self) -> Patience {
         self.endpoint.patience
     }
 
-    /// The time of day, if it is known.
+    /// The current time, if the endpoint has a clock.
     pub(crate) fn now(&self) -> Option<Timestamp> {
         self.endpoint.clock.as_ref().map(|clock| clock())
     }
@@ -89,8 +86,7 @@ impl Connector {
         same_origin(url, &self.registry)
     }
 
-    /// Whether the registry itself answers, and not with an error of its own: `GET /v2/`, whatever it says to
-    /// strangers.
+    /// Whether the registry responds to an anonymous `GET /v2/` with anything but a server error.
     pub(crate) async fn is_there(&self) -> bool {
         let mut url = self.registry.clone();
         url.set_path("/v2/");
@@ -108,7 +104,7 @@ impl Connector {
         policy: NetworkPolicy,
     ) -> Result<&'a Guarded, Error> {
         let make = || async {
-            // The name that a client with a proxy resolves is the proxy's, which the author may reach.
+            // A client with a proxy resolves only the name of the proxy, which the author may reach.
             let same = policy == self.at_registry.policy || self.endpoint.proxy.is_some();
             let client = match same {
                 true => self.at_registry.client.clone(),

@@ -1,5 +1,5 @@
-//! Contents that come compressed though they were asked for as they are. Proxies compress what passes them, and
-//! storage services label a layer that is a gzip file by itself as encoded. Only the digest tells the two apart.
+//! Content that arrives compressed although it was requested as it is. Some proxies compress content, and some storage
+//! services label a layer that is a gzip file as encoded. Only the digest distinguishes the two.
 
 use bytes::Bytes;
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
@@ -8,10 +8,10 @@ use std::io::{self, Write};
 
 use crate::answer::{header, tidy};
 
-/// So much is decoded at once, in bytes; at most about a thousand times as much comes of it.
+/// The bytes decoded at once; the output is at most about a thousand times as long.
 const STEP: usize = 4 * 1024;
 
-/// The `Content-Encoding` of an answer.
+/// The `Content-Encoding` of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentEncoding {
     name: String,
@@ -25,7 +25,7 @@ enum Coding {
 }
 
 impl ContentEncoding {
-    /// As the headers of an answer say; none: the content is as it is.
+    /// The encoding in the headers of a response; `None` means that the content is not encoded.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let name = header(headers, &CONTENT_ENCODING)?.to_ascii_lowercase();
         let coding = match name.as_str() {
@@ -37,17 +37,16 @@ impl ContentEncoding {
         Some(Self { name: tidy(&name), coding })
     }
 
-    /// How it is called.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether it can be undone here.
+    /// Whether it can be decoded here.
     pub fn is_known(&self) -> bool {
         self.coding.is_some()
     }
 
-    /// What to do about content that cannot be used because of it.
+    /// What a user can do if content cannot be used because of it.
     pub fn remedy(&self) -> String {
         format!(
             "it came with Content-Encoding: {}, though it was asked for as it is; keep the proxy or store before the \
@@ -63,7 +62,7 @@ impl ContentEncoding {
         })
     }
 
-    /// A whole content without its encoding; none where it is not encoded so, or has more than `max` bytes then.
+    /// Decodes whole content; `None` if it does not have this encoding or has more than `max` bytes when decoded.
     pub(crate) fn undo(&self, encoded: &[u8], max: usize) -> Option<Bytes> {
         let (mut decoder, mut plain) = (self.decoder()?, Vec::new());
         for step in encoded.chunks(STEP) {
@@ -77,14 +76,14 @@ impl ContentEncoding {
     }
 }
 
-/// Undoes an encoding piece by piece.
+/// A streaming decoder.
 pub(crate) enum Decoder {
     Gzip(MultiGzDecoder<Vec<u8>>),
     Zlib(ZlibDecoder<Vec<u8>>),
 }
 
 impl Decoder {
-    /// What comes of the next few bytes.
+    /// Decodes the next few bytes.
     fn feed(&mut self, step: &[u8]) -> io::Result<Vec<u8>> {
         match self {
             Self::Gzip(decoder) => {
@@ -100,7 +99,7 @@ impl Decoder {
         }
     }
 
-    /// Whether that may have been all of it.
+    /// Fails if the content cannot be complete.
     fn end(&mut self) -> io::Result<()> {
         match self {
             Self::Gzip(decoder) => decoder.try_finish(),
@@ -108,7 +107,7 @@ impl Decoder {
         }
     }
 
-    /// What comes of the beginning of `piece`, which is taken off.
+    /// Decodes and removes the beginning of `piece`.
     pub(crate) fn step(&mut self, piece: &mut Bytes) -> io::Result<Bytes> {
         let step = piece.split_to(piece.len().min(STEP));
         self.feed(&step).map(Bytes::from)
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_compressed_on_the_way_is_had_as_it_was() {
+    fn content_compressed_in_transit_is_decoded() {
         let plain = vec![7; 3 * STEP];
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         gzip.write_all(&plain).unwrap();

@@ -1,7 +1,6 @@
-//! What follows when a registry refuses a request for being one too many (semantics 39). A short wait is waited where
-//! the request is made, and the request is repeated: a registry that takes ten requests a second refuses one now and
-//! then for as long as it is asked for more, and no run should end there. A long one, and a registry that lets nothing
-//! through in between, closes the gate.
+//! Handles rate limits (semantics 39). After a limit with a short wait, the request waits and is repeated: a registry
+//! that accepts ten requests a second rejects one now and then while there is more to do, and that must not end a run.
+//! A long wait, or a registry that accepts nothing between two limits, closes the gate.
 
 use std::time::Duration;
 
@@ -17,13 +16,13 @@ use crate::transport::Call;
 const SHORT: Duration = Duration::from_secs(10);
 /// The wait after a limit that comes without `Retry-After`, or with a shorter one.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// How often one request is repeated that is refused for being one too many.
+/// How often a rate-limited request is repeated.
 const REPEATS: u32 = 3;
-/// How often one is repeated that was refused with 503: that may be a limit, or the trouble of one thing.
+/// How often a request is repeated after 503, which may be a rate limit or a problem of one resource.
 const DOUBTFUL_REPEATS: u32 = 1;
 
-/// Kinds of requests that registries limit apart from each other. Some never limit HEADs, so that one which goes
-/// through says nothing of a limit on manifests.
+/// Kinds of requests that registries limit separately. Some never limit HEAD, so a successful HEAD says nothing about
+/// a limit on manifests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Head,
@@ -49,7 +48,7 @@ impl Kind {
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
     made: u32,
-    /// The limit that its 503 was taken for.
+    /// The number of the limit that its 503 was taken for.
     doubtful: Option<u64>,
 }
 
@@ -57,18 +56,18 @@ pub(crate) struct Repeats {
 #[derive(Debug, Default)]
 pub(super) struct Limits {
     pace: Pace,
-    /// When it last refused a request for being one too many.
+    /// When it last rate-limited a request.
     last: Option<Instant>,
-    /// Requests that went through since.
+    /// The number of requests accepted since.
     went: u32,
-    /// Kinds of which it refused one, and let none through since.
+    /// Kinds of which it limited a request and has accepted none since.
     stuck: Vec<Kind>,
-    /// Requests that wait for their turn.
+    /// The number of requests that wait for their turn.
     queued: usize,
 }
 
 impl Limits {
-    /// A request was answered; with what was asked for, or with its absence, if it `went` through.
+    /// Records a response. `went` means that the request was accepted, even if the resource does not exist.
     pub(super) fn answered(&mut self, kind: Kind, went: bool, now: Instant) {
         self.pace.went(now);
         if went {
@@ -77,8 +76,8 @@ impl Limits {
         }
     }
 
-    /// Keeps in mind that the registry refused a request. Answers whether it has let any through since it last did:
-    /// one at least, and one of this kind, if it has refused one of those before.
+    /// Records a rate limit. Returns whether the registry has accepted requests since the last one: at least one, and
+    /// one of this kind if it has limited that kind before.
     pub(super) fn refused(&mut self, kind: Kind, now: Instant) -> bool {
         let is_stuck = self.stuck.contains(&kind);
         if !is_stuck {
@@ -88,12 +87,12 @@ impl Limits {
         std::mem::take(&mut self.went) > 0 && !is_stuck
     }
 
-    /// Whether requests go at a pace.
+    /// Whether requests are paced.
     pub(super) fn is_paced(&self) -> bool {
         self.pace.last_limit().is_some()
     }
 
-    /// How long who asks now waits for a turn; zero while nobody does.
+    /// How long a new request would wait for its turn; zero while none waits.
     pub(super) fn queue(&self, now: Instant) -> Duration {
         match self.queued {
             0 => Duration::ZERO,
@@ -102,13 +101,12 @@ impl Limits {
     }
 }
 
-/// A request that was refused, as far as limits are concerned.
+/// A rejected request, as far as limits are concerned.
 pub(super) struct Refused<'a> {
     pub(super) kind: Kind,
-    /// When it was sent.
     pub(super) sent: Instant,
     pub(super) asked: Option<Duration>,
-    /// How often it was repeated; none: it cannot be sent twice.
+    /// `None` if the request cannot be sent twice.
     pub(super) repeats: Option<&'a mut Repeats>,
 }
 
@@ -119,15 +117,15 @@ impl Refused<'_> {
 }
 
 impl Gate {
-    /// Waits until it is a request's turn, where the registry is asked at a pace; those who wait go in their order.
-    /// Who stops waiting gives up the place.
+    /// Waits for the turn of a request if requests are paced. Waiting requests are served in order; dropping the future
+    /// gives up the place.
     pub(crate) async fn turn(&self) {
         if !self.lock().limits.is_paced() {
             return;
         }
         let _queued = Queued::new(self);
         let _first = self.0.turns.lock().await;
-        // A limit that comes meanwhile makes the wait longer.
+        // A limit that occurs meanwhile makes the wait longer.
         while !self.refuses() {
             let Some(wait) = self.lock().limits.pace.turn(Instant::now()) else { return };
             tokio::time::sleep(wait).await;
@@ -138,8 +136,8 @@ impl Gate {
         matches!(self.standing(), Standing::Closed(closure) if closure.until > Instant::now())
     }
 
-    /// A registry refused a request for being one too many. Answers whether the request is to be repeated, when it is
-    /// its turn again; otherwise the gate is closed. `blobs`: it stays open for them.
+    /// Handles a rate limit. Returns whether to repeat the request at its next turn; otherwise the gate is closed.
+    /// With `blobs`, it stays open for blobs.
     pub(super) fn limited(&self, refused: Refused<'_>, blobs: bool) -> bool {
         let (now, pause, asked) = (Instant::now(), refused.pause(), refused.asked);
         let progressed = {
@@ -168,8 +166,8 @@ impl Gate {
         false
     }
 
-    /// A registry answered 503, and it is not known that this is the trouble of the one thing that was asked for.
-    /// Answers whether it is taken for a limit, and the request repeated when it is its turn.
+    /// Handles a 503 that is not known to be a problem of the requested resource alone. Returns whether it is taken for
+    /// a rate limit and the request is to be repeated at its next turn.
     pub(super) fn may_be_limited(&self, refused: Refused<'_>) -> bool {
         let (now, pause) = (Instant::now(), refused.pause());
         let Some(repeats) = refused.repeats else { return false };
@@ -177,7 +175,7 @@ impl Gate {
         let mut state = self.lock();
         let limits = &mut state.limits;
         if repeats.made >= DOUBTFUL_REPEATS {
-            // Others went through at this pace, and this one does not at any.
+            // Others are accepted at this pace, and this one is rejected at any.
             if let Some(limit) = repeats.doubtful.take().filter(|_| limits.went > 0) {
                 limits.pace.mistaken(limit);
             }
@@ -198,7 +196,6 @@ impl Gate {
     }
 }
 
-/// A request that waits for its turn.
 struct Queued<'a>(&'a Gate);
 
 impl<'a> Queued<'a> {

@@ -1,7 +1,7 @@
-//! Whether a registry may be asked now. All that speak to one remote in this process share one gate. A limit
-//! closes it for all of them, and so does a registry that is away (semantics 39). An error about one thing that
-//! was asked for leaves it open: before it closes for one of those, the registry itself is asked (semantics 37).
-//! A registry that refuses requests for being too many is asked at a pace, which it teaches by its refusals.
+//! Decides whether requests may be sent to a registry. All users of one remote in this process share one gate. A rate
+//! limit or an outage closes it for all of them (semantics 39). An error about one resource does not: before the gate
+//! closes because of one, the registry itself is checked (semantics 37). Requests to a registry that limits them are
+//! paced, and the pace is learned from the limits.
 
 mod limits;
 mod pace;
@@ -26,41 +26,40 @@ pub(crate) use limits::Repeats;
 use limits::{Kind, Limits, Refused};
 use troubles::{Troubles, Whose};
 
-/// So many bytes of an answer are a move; a registry that sends fewer in a while is as good as silent.
+/// The bytes of a response that count as progress; a registry that sends fewer in a while counts as silent.
 const A_MOVE: usize = 4096;
-/// How long a gate stays closed at least, until its owner has decided ([`Gate::postpone`]).
+/// How long a gate stays closed at first, until its owner sets the end ([`Gate::postpone`]).
 const PROVISIONAL: Duration = Duration::from_secs(5);
 
-/// Why and how long a gate is closed.
+/// Why and until when a gate is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closure {
-    /// Tells this closure from those before it.
+    /// Distinguishes this closure from earlier ones.
     pub number: u64,
-    /// Why.
     pub reason: WaitReason,
-    /// What the registry asked for by `Retry-After`.
+    /// The `Retry-After` of the registry.
     pub asked: Option<Duration>,
-    /// When it may be asked again.
+    /// When requests may be sent again.
     pub until: Instant,
-    /// Whether requests went through since the registry last refused one: then it is no reason to wait for longer
-    /// than it asks for.
+    /// Whether requests were accepted since the last limit; then there is no reason to wait for longer than
+    /// `Retry-After`.
     pub progressed: bool,
-    /// Whether blobs may still be fetched: a limit on manifests lets those come whose manifest is here.
+    /// Whether blobs may still be fetched: after a limit on manifests, the blobs of manifests already here may be.
     blobs: bool,
 }
 
-/// What a gate lets through.
+/// Which requests a gate lets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Everything.
+    /// All.
     Open,
-    /// Everything, but the registry has not answered yet since it was closed.
+    /// All, but the registry has not responded yet since the gate was closed.
     Probing,
-    /// Nothing new.
+    /// No new ones.
     Closed(Closure),
 }
 
-/// The gate of one remote; clones are the same one.
+/// The gate of one remote; clones share their state.
 #[derive(Debug, Clone)]
 pub struct Gate(Arc<Inner>);
 
@@ -68,22 +67,22 @@ pub struct Gate(Arc<Inner>);
 struct Inner {
     standing: watch::Sender<Standing>,
     state: Mutex<State>,
-    /// When the registry last said that it is there. Who doubts it waits for who asks it already.
+    /// When the registry was last found to be up. The lock makes concurrent doubts share one check.
     seen: tokio::sync::Mutex<Option<Instant>>,
-    /// Who holds it is the next that may go, where there is a pace.
+    /// Held by the request that is next, if requests are paced.
     turns: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
 struct State {
     closures: u64,
-    /// Requests that wait for an answer, or for the next piece of one.
+    /// The number of requests that wait for a response or for its next chunk.
     under_way: usize,
-    /// When one of those last got on, or the first of them began.
+    /// When one of those last made progress, or the first of them began.
     moved: Instant,
-    /// How long was waited before, while no more came than drips.
+    /// The time spent waiting before, with too few bytes to count as progress.
     waited: Duration,
-    /// What came in that time, in bytes.
+    /// The bytes received in that time.
     came: usize,
     troubles: Troubles,
     limits: Limits,
@@ -113,24 +112,24 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// What it lets through now.
+    /// Which requests it lets through now.
     #[must_use]
     pub fn standing(&self) -> Standing {
         *self.0.standing.borrow()
     }
 
-    /// Follows what it lets through.
+    /// Watches which requests it lets through.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Standing> {
         self.0.standing.subscribe()
     }
 
-    /// Lets everything through again, on trial: it is [`Standing::Probing`] until the first answer comes.
+    /// Opens the gate on trial: it is [`Standing::Probing`] until the first response.
     pub fn probe(&self) {
         self.0.standing.send_replace(Standing::Probing);
     }
 
-    /// Lets everything through again, because it is known that the registry may be asked.
+    /// Opens the gate because the registry is known to be available.
     pub fn reopen(&self) {
         self.0.standing.send_if_modified(|standing| {
             let closed = matches!(standing, Standing::Closed(_));
@@ -141,7 +140,7 @@ impl Gate {
         });
     }
 
-    /// Sets the end of a closure, if it still is the present one.
+    /// Sets the end of a closure, if it still is the current one.
     pub fn postpone(&self, number: u64, until: Instant) {
         self.0.standing.send_if_modified(|standing| match standing {
             Standing::Closed(closure) if closure.number == number => {
@@ -152,8 +151,8 @@ impl Gate {
         });
     }
 
-    /// For how long nothing has moved though an answer is awaited, or how long who asks now waits for a turn; zero
-    /// when nothing is awaited.
+    /// How long there has been no progress although a response is awaited, or how long a new request would wait for its
+    /// turn; zero if nothing is awaited.
     #[must_use]
     pub fn silence(&self) -> Duration {
         let state = self.lock();
@@ -162,13 +161,12 @@ impl Gate {
         silence.max(state.limits.queue(Instant::now()))
     }
 
-    /// Whether nothing new is let through.
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self.standing(), Standing::Closed(_))
     }
 
-    /// Lets a request through, or says why not. `at_registry`: it goes to the registry itself, and not to where
-    /// that one leads.
+    /// Lets a request through, or returns the reason why not. `at_registry` means that the request goes to the registry
+    /// itself and not to a host that it redirects to.
     pub(crate) fn admit(&self, call: &Call, host: &str, at_registry: bool) -> Result<Passage, Error> {
         let mut refusal = None;
         self.0.standing.send_if_modified(|standing| {
@@ -194,7 +192,7 @@ impl Gate {
                 under_way: self.under_way(),
                 asked: Asked {
                     gate: self.clone(),
-                    // Whether by HEAD or by GET: what can be seen again has no trouble any more.
+                    // By HEAD or GET: a resource that can be read again has no problem any more.
                     what: format!("{}{}", call.url.host_str().unwrap_or(host), call.url.path()),
                     is_thing: !call.scopes.is_empty(),
                     kind: Kind::of(call),
@@ -208,7 +206,7 @@ impl Gate {
         }
     }
 
-    /// Something is awaited until the guard is dropped.
+    /// Counts as awaited until the guard is dropped.
     pub(crate) fn under_way(&self) -> UnderWay {
         let mut state = self.lock();
         state.under_way += 1;
@@ -219,13 +217,13 @@ impl Gate {
         UnderWay(self.clone())
     }
 
-    /// An answer came, or a part of a request went.
+    /// A response arrived, or a part of a request was sent.
     pub(crate) fn moved(&self) {
         self.lock().move_on();
     }
 
-    /// A piece of an answer came. Drips do not count: a registry that sends a byte a second would hold a worker
-    /// for ever.
+    /// A chunk of a response arrived. Small amounts do not count as progress: a registry that sends one byte a second
+    /// would block a worker for ever.
     pub(crate) fn came(&self, bytes: usize) {
         let mut state = self.lock();
         state.came = state.came.saturating_add(bytes);
@@ -242,7 +240,7 @@ impl Gate {
         };
         let until = Instant::now() + asked.unwrap_or(PROVISIONAL);
         self.0.standing.send_if_modified(|standing| match standing {
-            // What was under way when it closed only confirms it.
+            // Requests in flight when it closed only confirm it.
             Standing::Closed(closure) => {
                 closure.blobs &= blobs;
                 false
@@ -254,7 +252,7 @@ impl Gate {
         });
     }
 
-    /// A thing could be had, or is not there: the registry does its work.
+    /// A resource was served or reported as missing: the registry works.
     fn answered(&self, what: &str) {
         let probed = self.standing() == Standing::Probing;
         self.lock().troubles.had(what, probed);
@@ -277,7 +275,6 @@ impl Gate {
     }
 }
 
-/// Something that is awaited.
 #[derive(Debug)]
 pub(crate) struct UnderWay(Gate);
 
@@ -292,14 +289,13 @@ impl Drop for UnderWay {
     }
 }
 
-/// What a request is about.
+/// The resource that a request is about.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     gate: Gate,
     /// Method, host and path.
     what: String,
-    /// Whether it is about one of the registry's things, and not about the registry itself or a token, which
-    /// everything else needs.
+    /// Whether it is one resource of the registry, and not the registry itself or a token, which all requests need.
     is_thing: bool,
     kind: Kind,
 }
@@ -309,19 +305,19 @@ impl Asked {
         &self.gate
     }
 
-    /// The rest of an answer did not come.
+    /// The rest of a response did not arrive.
     pub(crate) async fn fell_silent(&self, connector: &Connector) {
         if let Some(doubt) = self.fails(WaitReason::Unreachable, None) {
             doubt.settle(connector.is_there()).await;
         }
     }
 
-    /// Whether it is known that it fails by itself, while others can be had.
+    /// Whether it is known to fail alone, while other resources are served.
     fn is_own_trouble(&self) -> bool {
         self.is_thing && self.gate.lock().troubles.are_of(&self.what)
     }
 
-    /// It was answered with an error of the server, which is mostly about the one thing. Many of them are not.
+    /// The response is a server error. One mostly concerns the resource alone; many in a row do not.
     fn is_broken(&self) {
         if self.is_thing && self.gate.lock().troubles.whose(&self.what) == Whose::TheRegistrys {
             self.gate.close(WaitReason::Unavailable, None, false, false);
@@ -330,15 +326,15 @@ impl Asked {
         }
     }
 
-    /// It failed in a way in which a whole registry fails. Closes the gate, unless the trouble is, or may be, that
-    /// of one thing.
+    /// It failed as it would if the whole registry were down. Closes the gate, unless the problem is, or may be, that
+    /// of one resource.
     fn fails(&self, reason: WaitReason, asked: Option<Duration>) -> Option<Doubt> {
         let whose =
             if self.is_thing { self.gate.lock().troubles.whose(&self.what) } else { Whose::TheRegistrys };
         match (whose, asked) {
             (Whose::Its, _) => None,
             (Whose::Unknown, None) => Some(Doubt { gate: self.gate.clone(), reason, since: Instant::now() }),
-            // Who says how long to wait means all that is asked.
+            // `Retry-After` applies to all requests.
             (Whose::TheRegistrys, _) | (Whose::Unknown, Some(_)) => {
                 let progressed =
                     asked.is_some() && self.gate.lock().limits.refused(self.kind, Instant::now());
@@ -349,9 +345,9 @@ impl Asked {
     }
 }
 
-/// One thing could not be had, and it is not known whether anything else can.
+/// One resource could not be read, and it is not known whether others can.
 #[derive(Debug)]
-#[must_use = "a doubt is to be settled"]
+#[must_use = "a doubt must be settled"]
 pub(crate) struct Doubt {
     gate: Gate,
     reason: WaitReason,
@@ -359,7 +355,7 @@ pub(crate) struct Doubt {
 }
 
 impl Doubt {
-    /// Asks the registry itself, once for all that doubt it at the same time, and closes the gate if it is away.
+    /// Checks the registry itself, once for all concurrent doubts, and closes the gate if it is down.
     pub(crate) async fn settle(self, is_there: impl Future<Output = bool>) {
         let mut seen = self.gate.0.seen.lock().await;
         if self.gate.is_closed() || seen.is_some_and(|seen| seen >= self.since) {
@@ -375,13 +371,13 @@ impl Doubt {
     }
 }
 
-/// What follows from an answer.
+/// How to treat a response.
 #[derive(Debug)]
-#[must_use = "a doubt is to be settled"]
+#[must_use = "a doubt must be settled"]
 pub(crate) enum Verdict {
-    /// It is the answer. A doubt that it raises is to be settled.
+    /// The response is final. A doubt that it raises must be settled.
     Stands(Option<Doubt>),
-    /// The request was one too many, and is to be repeated when it is its turn.
+    /// The request was rate-limited and must be repeated at its next turn.
     Repeat,
 }
 
@@ -390,7 +386,6 @@ pub(crate) enum Verdict {
 pub(crate) struct Passage {
     under_way: UnderWay,
     asked: Asked,
-    /// Whether it goes to the registry itself.
     at_registry: bool,
     sent: Instant,
     is_blob: bool,
@@ -399,17 +394,15 @@ pub(crate) struct Passage {
 }
 
 impl Passage {
-    /// A part of the request was sent.
     pub(crate) fn moved(&self) {
         self.under_way.0.moved();
     }
 
-    /// What it is about.
     pub(crate) fn asked(&self) -> &Asked {
         &self.asked
     }
 
-    /// The head of an answer came. `repeats`: how often the request was repeated; none: it cannot be sent twice.
+    /// The headers of a response arrived. `repeats` is `None` if the request cannot be sent twice.
     pub(crate) fn answered(self, response: &Response, repeats: Option<&mut Repeats>) -> Verdict {
         let (gate, asked) = (&self.asked.gate, retry_after(response.headers()));
         let refused = Refused { kind: self.asked.kind, sent: self.sent, asked, repeats };
@@ -430,14 +423,14 @@ impl Passage {
                 }
                 return Verdict::Stands(self.asked.fails(WaitReason::Unavailable, asked));
             }
-            // There are registries that fail at every HEAD. A GET confirms it.
+            // Some registries fail at every HEAD. A GET confirms the error.
             status if server_fails(status) => {
                 gate.moved();
                 if !self.is_head {
                     self.asked.is_broken();
                 }
             }
-            // Who is asked for a token first has not been asked for the thing yet.
+            // A request for authentication says nothing about the resource yet.
             StatusCode::UNAUTHORIZED => self.went(false),
             _ => {
                 self.went(true);
@@ -449,14 +442,14 @@ impl Passage {
         Verdict::Stands(None)
     }
 
-    /// It was answered, and is not one too many.
+    /// It got a response that is not a rate limit.
     fn went(&self, through: bool) {
         let gate = &self.asked.gate;
         gate.lock().limits.answered(self.asked.kind, through, Instant::now());
         gate.moved();
     }
 
-    /// No answer came. A doubt that this raises is to be settled.
+    /// There was no response. A doubt that this raises must be settled.
     pub(crate) fn failed(self, failure: &Failure) -> Option<Doubt> {
         let reason = WaitReason::Unreachable;
         match failure {
@@ -464,7 +457,7 @@ impl Passage {
                 self.asked.gate.close(reason, None, false, false);
                 None
             }
-            // Who does not want a body may close the connection instead of saying so.
+            // A server that rejects a body may close the connection without a response.
             Failure::Broken(_) if self.has_body => None,
             Failure::UnknownHost
             | Failure::Refused

@@ -1,53 +1,52 @@
-//! The pace at which a registry that limits requests is asked (semantics 39). Nobody tells a client how many
-//! requests a registry takes; it is learnt from the refusals. Each of them halves the pace, and what is let through
-//! raises it: quickly up to a little below where it was last refused, slowly from there. Pure: the time comes in.
+//! The pace of requests to a registry that limits them (semantics 39). Registries do not publish their rates, so the
+//! pace is learned: each rate limit halves it, and accepted requests raise it, quickly up to a little below the rate at
+//! which the last limit occurred and slowly from there. Pure: the caller passes the time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What went through in this time tells how much a registry takes that refuses for the first time.
+/// The period over which accepted requests are counted to estimate the rate at the first limit.
 const LOOKS_BACK: Duration = Duration::from_secs(5);
-/// Answers are counted in slices of this length.
+/// Responses are counted in slices of this length.
 const SLICE: Duration = Duration::from_secs(1);
-/// The slowest pace, in requests a second.
+/// The slowest pace, in requests per second.
 const SLOWEST: f64 = 0.5;
-/// The fastest pace: who takes more is not slowed down.
+/// The fastest pace, in requests per second; above it, requests are not paced.
 const FASTEST: f64 = 1000.0;
-/// A registry that has refused nothing for this long is asked without a pace again.
+/// After this long without a limit, requests are no longer paced.
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(5);
-/// How much faster it gets in a second, while it is not known where the registry refuses.
+/// Increase per second while the rate limit is not known.
 const SEARCHES: f64 = 0.15;
-/// How much faster it gets in a second, up to [`NEAR`] of where the registry last refused.
+/// Increase per second up to [`NEAR`] of the rate of the last limit.
 const RECOVERS: f64 = 0.2;
-/// How much faster it gets in a second from there.
+/// Increase per second from there.
 const CREEPS: f64 = 0.01;
-/// What is near the pace at which the registry last refused.
+/// The share of the rate of the last limit that counts as near.
 const NEAR: f64 = 0.9;
 
-/// The pace of one registry, and what it is learnt from.
+/// The pace of one registry, and the data that it is learned from.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// How many requests went through, by slices of time, the latest last.
+    /// The number of accepted requests per slice of time, the latest last.
     went: VecDeque<(Instant, u32)>,
     learnt: Option<Learnt>,
-    /// What held before the last limit, should that turn out to be none.
+    /// The state before the last limit, in case that turns out not to be one.
     before: Option<Learnt>,
     limits: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Learnt {
-    /// Requests a second.
+    /// Requests per second.
     rate: f64,
-    /// The pace at which the registry last refused one, as far as it is known.
+    /// The rate at which the last limit occurred, if known.
     ceiling: Option<f64>,
-    /// When the next one may go.
+    /// When the next request may be sent.
     next: Instant,
-    /// When the registry last refused one.
+    /// When the last limit occurred.
     limited: Instant,
-    /// When the pace was last raised.
     raised: Instant,
 }
 
@@ -58,27 +57,27 @@ impl Learnt {
 }
 
 impl Pace {
-    /// How long a request has to wait for its turn; none: it goes now, and has had its turn.
+    /// How long a request must wait for its turn; `None` means that it takes its turn now.
     pub(super) fn turn(&mut self, now: Instant) -> Option<Duration> {
         self.forget(now);
         let learnt = self.learnt.as_mut()?;
         let wait = learnt.next.saturating_duration_since(now);
         if wait.is_zero() {
-            // What was not used is not saved up: that would be a burst.
+            // Unused turns are not saved up: that would allow a burst.
             learnt.next = now + learnt.interval();
             return None;
         }
         Some(wait)
     }
 
-    /// How long a request waits for its turn behind `others`.
+    /// How long a request would wait for its turn behind `others`.
     pub(super) fn wait_behind(&self, others: usize, now: Instant) -> Duration {
         let Some(learnt) = &self.learnt else { return Duration::ZERO };
         let others = u32::try_from(others).unwrap_or(u32::MAX);
         learnt.next.saturating_duration_since(now).saturating_add(learnt.interval().saturating_mul(others))
     }
 
-    /// A request was answered, and not refused for being one too many.
+    /// A request got a response that is not a rate limit.
     pub(super) fn went(&mut self, now: Instant) {
         match self.went.back_mut() {
             Some((since, count)) if now.saturating_duration_since(*since) < SLICE => *count += 1,
@@ -86,7 +85,7 @@ impl Pace {
         }
         self.drop_old(now);
         let Some(learnt) = &mut self.learnt else { return };
-        // Who asks for less than the pace allows learns nothing of what the registry takes.
+        // Fewer requests than the pace allows say nothing about the registry's limit.
         let since = now.saturating_duration_since(learnt.raised).min(2 * learnt.interval()).as_secs_f64();
         let near = learnt.ceiling.map(|ceiling| ceiling * NEAR);
         learnt.rate = match near {
@@ -98,8 +97,8 @@ impl Pace {
         learnt.raised = now;
     }
 
-    /// A request was refused for being one too many: nothing goes for as long as `pause`, and from then on half of
-    /// what went before. Answers with the number of this limit.
+    /// A request was rate-limited: no requests for `pause`, and from then on at half the rate. Returns the number of
+    /// this limit.
     pub(super) fn limited(&mut self, pause: Duration, now: Instant) -> u64 {
         self.forget(now);
         self.drop_old(now);
@@ -107,7 +106,7 @@ impl Pace {
         self.limits += 1;
         let (rate, ceiling) = match &self.learnt {
             Some(learnt) => (learnt.rate, Some(learnt.rate)),
-            // The burst that many registries allow is in it, so it says little of where they refuse.
+            // It includes the burst that many registries allow, so it says little about their limit.
             None => {
                 let went: u32 = self.went.iter().map(|(_, count)| count).sum();
                 let since = self
@@ -122,21 +121,21 @@ impl Pace {
         self.limits
     }
 
-    /// The registry still refuses: nothing goes for as long as `pause`.
+    /// The registry still limits requests: none are sent for `pause`.
     pub(super) fn hold(&mut self, pause: Duration, now: Instant) {
         if let Some(learnt) = &mut self.learnt {
             learnt.next = learnt.next.max(now + pause);
         }
     }
 
-    /// What looked like a limit was none: what held before it holds again, unless another one came since.
+    /// `limit` was not a rate limit after all: restores the state before it, unless another one occurred since.
     pub(super) fn mistaken(&mut self, limit: u64) {
         if limit == self.limits {
             self.learnt = self.before;
         }
     }
 
-    /// When the registry last refused a request.
+    /// When the last limit occurred.
     pub(super) fn last_limit(&self) -> Option<Instant> {
         self.learnt.map(|learnt| learnt.limited)
     }
@@ -161,7 +160,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A registry that takes `rate` requests a second, and `burst` at once.
+    /// A registry that accepts `rate` requests per second, and `burst` at once.
     struct Bucket {
         rate: f64,
         burst: f64,
@@ -183,7 +182,7 @@ mod tests {
         }
     }
 
-    /// Asks as fast as it may, at most every millisecond, and tells how many went through and were refused.
+    /// Sends requests as fast as allowed, at most one per millisecond; returns how many were accepted and limited.
     fn ask(pace: &mut Pace, bucket: &mut Bucket, now: &mut Instant, seconds: u64) -> (u32, u32) {
         let (end, mut went, mut refused) = (*now + Duration::from_secs(seconds), 0, 0);
         while *now < end {
@@ -228,7 +227,7 @@ mod tests {
         (bucket.rate, bucket.burst) = (1e6, 1e6);
         ask(&mut pace, &mut bucket, &mut now, 301);
         let (went, _) = ask(&mut pace, &mut bucket, &mut now, 1);
-        assert_eq!(went, 1000, "it is forgotten");
+        assert_eq!(went, 1000, "the limit is forgotten");
     }
 
     #[test]
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_no_limit_leaves_the_pace_as_it_was() {
+    fn a_503_that_was_not_a_limit_restores_the_pace() {
         let (mut pace, now) = (Pace::default(), Instant::now());
         let limit = pace.limited(Duration::from_secs(1), now);
         pace.mistaken(limit);
@@ -261,7 +260,7 @@ mod tests {
         let limit = pace.limited(Duration::from_secs(1), now);
         pace.limited(Duration::from_secs(1), now);
         pace.mistaken(limit);
-        assert!(pace.turn(now).is_some(), "another one came since");
+        assert!(pace.turn(now).is_some(), "another limit occurred since");
     }
 
     proptest! {

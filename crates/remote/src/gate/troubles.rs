@@ -1,46 +1,46 @@
-//! Whose trouble it is that things cannot be had: their own (semantics 37), or the registry's (semantics 39).
+//! Decides whether failures are problems of single resources (semantics 37) or of the registry (semantics 39).
 
 use std::collections::VecDeque;
 
-/// Things that could not be had are remembered, this many at most.
+/// The most failed resources that are remembered.
 pub(super) const TROUBLED: usize = 256;
-/// So many different things in a row that cannot be had are the registry's trouble, though it says that it is
-/// there: what stands in front of it may say so for it, and its database may be away.
+/// This many different resources that fail in a row are a problem of the registry, even if it answers `/v2/`: a proxy
+/// may answer for it, or its database may be down.
 pub(super) const MANY: usize = 4;
-/// It takes twice as many after it was wrong to say so this often.
+/// After this many false alarms, twice as many failures are required.
 const WRONG: u32 = 4;
 
-/// Things that could not be had, in a way in which a whole registry fails.
+/// Resources that failed as they would if the whole registry were down.
 #[derive(Debug, Default)]
 pub(super) struct Troubles {
     things: VecDeque<Thing>,
-    /// How often the registry was left alone for them and then had others, since one of them was had at last. Without
-    /// it, many things that are broken for good would keep those behind them from ever being asked for.
+    /// False alarms (closures after which the registry served others) since one of the resources was last read. Without
+    /// this count, many permanently broken resources would block those behind them for ever.
     wrong: u32,
-    /// Whether the registry is being left alone for them, and not for a limit or an outage.
+    /// Whether the gate is closed because of them, and not because of a limit or an outage.
     blamed: bool,
 }
 
 #[derive(Debug)]
 struct Thing {
     what: String,
-    /// Whether others were had since: then the trouble is the thing's own.
+    /// Whether others were read since; then the problem is the resource's own.
     others_answered: bool,
 }
 
-/// Whose trouble it is that a thing cannot be had.
+/// The cause of a failed read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// Its own: others could be had since it failed before.
+    /// The resource itself: others were read since it failed before.
     Its,
-    /// The registry's: it is one of many.
+    /// The registry: this is one of many failures.
     TheRegistrys,
-    /// The registry itself can tell.
+    /// Unknown until the registry itself is checked.
     Unknown,
 }
 
 impl Troubles {
-    /// A thing could be had. `probed`: it was the first after the registry was left alone.
+    /// A resource was read. `probed` means that it was the first after the gate was closed.
     pub(super) fn had(&mut self, what: &str, probed: bool) {
         let before = self.things.len();
         self.things.retain(|thing| thing.what != what);
@@ -53,12 +53,12 @@ impl Troubles {
         self.things.iter_mut().for_each(|thing| thing.others_answered = true);
     }
 
-    /// Whether a thing is known to have troubles of its own.
+    /// Whether a resource is known to have a problem of its own.
     pub(super) fn are_of(&self, what: &str) -> bool {
         self.things.iter().any(|thing| thing.what == what && thing.others_answered)
     }
 
-    /// Keeps in mind that a thing could not be had, and says whose trouble that is.
+    /// Records that a resource could not be read, and returns the cause.
     pub(super) fn whose(&mut self, what: &str) -> Whose {
         match self.things.iter().find(|thing| thing.what == what) {
             Some(known) if known.others_answered => return Whose::Its,
@@ -78,7 +78,7 @@ impl Troubles {
         Whose::TheRegistrys
     }
 
-    /// How many in a row are the registry's trouble; beyond [`TROUBLED`], none are.
+    /// How many failures in a row are a problem of the registry; above [`TROUBLED`], no number is.
     fn many(&self) -> usize {
         MANY << (self.wrong / WRONG).min(TROUBLED.ilog2())
     }
