@@ -1,5 +1,5 @@
-//! What was learned of a registry while speaking to it, so that no request is wasted twice on the same oddity.
-//! Everything here only saves requests: nothing is believed that one more request could not confirm.
+//! Quirks of a registry that were learned from its responses. They only save requests: everything here could be
+//! confirmed by one more request.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -9,7 +9,7 @@ use longshore_model::remote::Quirks;
 /// A 403 or 404 to a HEAD is believed after a GET has agreed so often, and never once one has not.
 const AGREED: u32 = 3;
 const NEVER: u32 = u32::MAX;
-/// Stands for pages of which the registry will not be told the size.
+/// Means that the registry does not accept `n` at all.
 const NO_SIZE: u32 = 0;
 
 /// Shared by all handles of one registry.
@@ -89,7 +89,7 @@ impl Learned {
         }
     }
 
-    /// The most names that one page of this registry has had.
+    /// The most names that a page of this registry has had.
     pub(crate) fn longest_page(&self) -> u64 {
         self.longest_page.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Manifests at another registry: look, fetch, put, delete (distribution-spec end-3, 7, 9).
+//! Checks for, fetches, puts and deletes manifests at another registry (distribution-spec end-3, 7, 9).
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -18,50 +18,49 @@ use crate::{Error, Presence, Registry};
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
-/// What is known of a manifest without its bytes.
+/// The metadata of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestHead {
-    /// Its digest.
     pub digest: Digest,
-    /// Its media type, where the registry told.
+    /// `None` if the registry did not send it.
     pub media_type: Option<String>,
-    /// Its length in bytes, where the registry told.
+    /// The length in bytes; `None` if the registry did not send it.
     pub size: Option<u64>,
 }
 
 /// A manifest with its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchedManifest {
-    /// Exactly as they came.
+    /// Exactly as received.
     pub bytes: Bytes,
-    /// Its media type: as it says itself, else as answered, else by its shape.
+    /// From the manifest itself, else from the response, else by the members of the document.
     pub media_type: String,
     /// Computed from the bytes.
     pub digest: Digest,
 }
 
-/// What a registry said to a manifest it took.
+/// The response to an accepted manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PutOutcome {
     /// The digest under which it is stored.
     pub digest: Digest,
-    /// The subject, where the registry took note of it: it has the referrers API.
+    /// The subject, if the registry processed it: it supports the referrers API.
     pub oci_subject: Option<Digest>,
 }
 
-/// Why one looks at a manifest.
+/// Why a manifest is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
-    /// It was listed, or asked for by name.
+    /// It was listed or requested by name.
     Needed,
     /// It need not exist.
     IfThere,
 }
 
-/// What a HEAD showed.
+/// The result of a HEAD.
 enum ByHead {
     Told(Presence<ManifestHead>),
-    /// Nothing that is believed yet.
+    /// Nothing that can be relied on yet.
     Refused(StatusCode),
 }
 
@@ -148,7 +147,7 @@ impl Registry {
         }
         let error = self.refused(response, &doing).await;
         match status {
-            // To ask an overloaded registry once more would be no help to it.
+            // An overloaded registry must not get a second request.
             _ if error.may_be_away() => Err(error),
             StatusCode::NOT_FOUND if wanted == Wanted::IfThere || self.learned().believes_head(status) => {
                 Ok(ByHead::Told(Presence::Missing))
@@ -194,8 +193,8 @@ impl Registry {
         Ok(Some(fetched))
     }
 
-    /// Fetches a manifest of at most [`MAX_MANIFEST_BYTES`] and verifies its digest. Asked by tag,
-    /// the digest is what the bytes have, whatever the registry's header claims.
+    /// Fetches a manifest of at most [`MAX_MANIFEST_BYTES`] and verifies its digest. For a tag, the digest is computed
+    /// from the bytes, whatever the registry's header claims.
     pub async fn get_manifest(
         &self,
         repository: &RemoteName,
@@ -234,7 +233,7 @@ impl Registry {
         Ok(FetchedManifest { bytes, media_type, digest })
     }
 
-    /// Puts a manifest, with headers of the caller's beside those it needs.
+    /// Puts a manifest, with additional headers.
     pub async fn put_manifest(
         &self,
         repository: &RemoteName,
@@ -267,8 +266,8 @@ impl Registry {
         }
     }
 
-    /// Deletes a tag or a manifest; `false` if it was not there. A registry that does not allow
-    /// deletion answers 405, which is an error.
+    /// Deletes a tag or a manifest; `false` if it did not exist. A registry that does not allow deletion returns 405,
+    /// which is an error.
     pub async fn delete_manifest(
         &self,
         repository: &RemoteName,

@@ -1,14 +1,14 @@
-//! Whether something is there. Some registries answer 400, 401 or 403 where others answer 404, so what such an answer
-//! means depends on why one asks (semantics 40).
+//! Whether a resource exists. Some registries return 400, 401 or 403 where others return 404, so the meaning depends on
+//! why the client asked (semantics 40).
 
 use crate::Error;
 
-/// What looking at something showed.
+/// The result of a check.
 #[derive(Debug)]
 pub enum Presence<T> {
-    /// It is there.
+    /// It exists.
     There(T),
-    /// It is not there.
+    /// It does not exist.
     Missing,
     /// The registry will not say: it is not there (Artifactory says so with 403), or it is not for these
     /// credentials.

@@ -23,10 +23,10 @@ const MAX_PAGE: usize = 4 * 1024 * 1024;
 /// How many pages in a row may bring nothing new.
 const MAX_FRUITLESS: u32 = 10;
 
-/// What refers to a manifest, as far as the registry tells.
+/// The referrers of a manifest, as far as the registry lists them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Referrers {
-    /// Each once.
+    /// Without duplicates.
     pub descriptors: Vec<Descriptor>,
     /// Why there may be more. None of these is a reason to fail.
     pub warnings: Vec<ReferrersWarning>,
@@ -38,7 +38,7 @@ pub enum ReferrersWarning {
     /// The registry refused, or answered what is no list.
     #[error("{0}")]
     Unreadable(String),
-    /// Entries that are no descriptors.
+    /// Some entries are not valid descriptors.
     #[error("{} of the list cannot be read and {} passed over: {}", .0.entries(), .0.were(), .0)]
     Skipped(Skipped),
     /// The header that names the next page cannot be read.
@@ -50,16 +50,16 @@ pub enum ReferrersWarning {
     /// A page has only entries that were there.
     #[error("the list repeats a page")]
     Repeated,
-    /// Longer than what may be read.
+    /// It exceeds the budget.
     #[error("the list of referrers is not read to its end: {0}")]
     OverBudget(#[from] OverBudget),
 }
 
-/// Entries of a list that are no descriptors.
+/// Entries of a list that are not valid descriptors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Skipped {
     count: u64,
-    /// The digest of the first few, as they stand there.
+    /// The digests of the first few, as received.
     examples: Vec<String>,
 }
 
@@ -149,7 +149,6 @@ struct Index {
     manifests: Option<Vec<Value>>,
 }
 
-/// What is gathered from page to page.
 #[derive(Default)]
 struct Gathered {
     referrers: Referrers,
@@ -157,16 +156,16 @@ struct Gathered {
     skipped: Skipped,
 }
 
-/// What a page brought.
+/// The contents of one page.
 #[derive(Default)]
 struct Brought {
-    /// Referrers that were there before.
+    /// Referrers that earlier pages had.
     again: u64,
-    /// Referrers that were not.
+    /// New referrers.
     new: u64,
 }
 
-/// How the API answered.
+/// The response of the API.
 enum ByApi {
     /// With a list, good or bad.
     Listed,

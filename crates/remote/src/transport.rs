@@ -1,5 +1,4 @@
-//! One HTTP request and its answer: address check, timeouts, redirects. Who asks with which
-//! authority is decided in `client`.
+//! One HTTP request and its response: address check, timeouts, redirects. Authorization is up to `client`.
 
 use parking_lot::Mutex;
 use std::pin::Pin;
@@ -23,27 +22,27 @@ use crate::failure::{Cause, cause_of};
 use crate::gate::{Asked, Doubt, Repeats, Verdict};
 use crate::{Error, Failure, Gate, Patience};
 
-/// How often an upload is looked at.
+/// How often the progress of an upload is checked.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many [`Patience::idle`] times a registry may take to answer when an upload is all sent: it may have
 /// to hash and copy many gigabytes first.
 const IDLES_AFTER_UPLOAD: u32 = 5;
-/// How many redirects one request follows.
+/// The most redirects that one request follows.
 const MAX_REDIRECTS: usize = 5;
 
 type SourceError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What is asked of a registry.
+/// A request to a registry.
 pub(crate) struct Call {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Payload,
-    /// What a token must allow for it.
+    /// The scopes that a token needs.
     pub(crate) scopes: Vec<Scope>,
-    /// The answer is checked against a digest, so it may come over any connection.
+    /// The response is checked against a digest, so it may arrive over any connection.
     pub(crate) content_addressed: bool,
-    /// It is followed to no other origin.
+    /// Redirects to other origins are errors.
     pub(crate) stays: bool,
     /// What is being done, as a message begins: `listing the tags of dev/web`.
     pub(crate) doing: String,
@@ -79,7 +78,7 @@ impl Call {
     }
 }
 
-/// A request's body.
+/// The body of a request.
 pub(crate) enum Payload {
     Empty,
     Bytes(Bytes),
@@ -153,13 +152,13 @@ impl Progress {
     }
 }
 
-/// An answer, and where it came from.
+/// A response and its URL.
 pub(crate) struct Answer {
     pub(crate) response: Response,
     pub(crate) redirected: bool,
 }
 
-/// Sends requests of one endpoint.
+/// Sends requests to one endpoint.
 #[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) connector: Arc<Connector>,
@@ -300,7 +299,7 @@ impl Watched {
         self.connector.patience()
     }
 
-    /// The rest did not come.
+    /// The rest did not arrive.
     pub(crate) async fn fell_silent(&self) {
         self.asked.fell_silent(&self.connector).await;
     }
@@ -386,7 +385,7 @@ pub(crate) fn bad_answer(call: &Call, url: &Url, what: String) -> Error {
     Error::BadAnswer { host: host_of(url), doing: call.doing.clone(), what }
 }
 
-/// An error of the HTTP client in our words.
+/// Converts an error of the HTTP client.
 pub(crate) fn network_error(error: &reqwest::Error, host: &str, doing: &str) -> Error {
     match cause_of(error) {
         Cause::Refused(refused) => Error::AddressRefused(refused),

@@ -1,5 +1,5 @@
-//! Blobs to another registry: mount, upload in one request or in several, cancel (distribution-spec end-4a, 4b,
-//! 5, 6, 11, 13, 14).
+//! Pushes blobs to another registry: mount, monolithic and chunked upload, cancel (distribution-spec end-4a, 4b, 5,
+//! 6, 11, 13, 14).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,62 +19,61 @@ use crate::answer::{address, header};
 use crate::transport::{Call, Payload, same_origin};
 use crate::{Error, Failure, Registry};
 
-/// What a registry asks a piece of an upload to have at least, in bytes.
+/// The minimum chunk size that a registry requires, in bytes.
 const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
-/// The largest piece that is tried when a whole blob was too large, in bytes.
+/// The first chunk size to try when a whole blob was too large, in bytes.
 const LARGEST_CHUNK: u64 = 64 * 1024 * 1024;
-/// The smallest piece that is tried, in bytes: less than any proxy's limit that lets a manifest through.
+/// The smallest chunk size to try, in bytes: below the limit of any proxy that accepts manifests.
 const SMALLEST_CHUNK: u64 = 256 * 1024;
-/// How often one blob is sent anew, because its token or its upload ended on the way.
+/// How often one blob is sent again because its token or upload expired during the transfer.
 const RESTARTS: u32 = 3;
-/// How often an answer is doubted that seldom passes, 400 or 409, and the blob sent anew.
+/// How often a blob is sent again after 400 or 409, which rarely pass.
 const DOUBTS: u32 = 2;
 
-/// Why content that is to be uploaded cannot be read.
+/// Why content to upload cannot be read.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
-/// Content as it is read.
+/// A stream of content.
 pub type SourceStream = BoxStream<'static, Result<Bytes, SourceError>>;
 
-/// Content to be uploaded. An upload may have to begin anew, so it can be read as often as that takes.
+/// Content to upload. It can be read repeatedly, since an upload may have to start over.
 pub trait Source: Send + Sync {
-    /// Its length in bytes.
+    /// The length in bytes.
     fn size(&self) -> u64;
 
-    /// Reads a part of it, from the part's first byte on.
+    /// Opens a stream of a part of the content.
     fn open(&self, part: Span) -> BoxFuture<'_, Result<SourceStream, SourceError>>;
 }
 
-/// Content that is in memory.
+/// Content in memory.
 impl Source for Bytes {
     fn size(&self) -> u64 {
         self.len() as u64
     }
 
     fn open(&self, part: Span) -> BoxFuture<'_, Result<SourceStream, SourceError>> {
-        // What is in memory is counted by a usize.
         let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(self.len());
         let bytes = self.slice(at(part.start)..at(part.start + part.length));
         Box::pin(async move { Ok(futures::stream::iter([Ok(bytes)]).boxed()) })
     }
 }
 
-/// An upload that was begun. It is finished or cancelled once.
+/// An upload in progress. It is finished or cancelled once.
 #[derive(Debug)]
 #[must_use = "an upload that is neither finished nor cancelled lies around at the registry"]
 pub struct Upload {
     location: Url,
-    /// What a piece of it has at least, except the last one.
+    /// The minimum size of a chunk, except the last one.
     smallest: u64,
 }
 
-/// What became of a mount.
+/// The outcome of a mount.
 #[derive(Debug)]
 pub enum Mount {
-    /// The repository has the blob now.
+    /// The blob was mounted.
     Mounted,
-    /// The registry would not, and began an upload instead.
+    /// The registry did not mount the blob, and began an upload instead.
     Upload(Upload),
-    /// The registry would not, for whatever reason.
+    /// The registry did not mount the blob.
     Refused,
 }
 
@@ -89,8 +88,9 @@ impl Registry {
         self.upload_of(&url, &response, &doing)
     }
 
-    /// Gives an upload up. A registry that cannot or that has forgotten it already is content. An upload at
-    /// another host than the registry is left to run out: nothing is deleted where only the registry pointed.
+    /// Cancels an upload. It is no error if the registry does not support that or does not know the upload any more. An
+    /// upload at a host other than the registry is left to expire: nothing is deleted at a host that only the registry
+    /// named.
     pub async fn cancel_upload(&self, repository: &RemoteName, upload: Upload) -> Result<(), Error> {
         if !same_origin(&upload.location, &self.url("")) {
             return Ok(());
@@ -107,9 +107,9 @@ impl Registry {
         self.expect(call, &settled).await.map(drop)
     }
 
-    /// Asks the registry to take a blob over from another of its repositories, which must be readable with the
-    /// same credentials. A refusal is no error, whatever its status: the blob can be uploaded. Fails where the
-    /// registry cannot be reached, or wants to be left alone.
+    /// Mounts a blob from another repository of the registry, which must be readable with the same credentials. A
+    /// refusal is no error, whatever its status: the blob can be uploaded. Fails if the registry is unreachable or
+    /// limits requests.
     pub async fn mount_blob(
         &self,
         repository: &RemoteName,
@@ -142,12 +142,11 @@ impl Registry {
         })
     }
 
-    /// Uploads a blob without holding it in memory; `begun` is the upload that a mount began. The registry
-    /// verifies the digest. It goes in one request, unless the registry, or a proxy before it, takes no request
-    /// of that size: then it goes in pieces, and the size that was taken is remembered. A registry that does not
-    /// take content with the request that ends an upload gets it before that request, which is remembered as well.
-    /// Where a token or the upload itself ends on the way, the blob is sent anew from its start, a few times
-    /// (semantics 40).
+    /// Uploads a blob without holding it in memory; `begun` is the upload that a mount began. The registry verifies the
+    /// digest. The blob is sent in one request, or in chunks if the registry or a proxy in front of it does not accept
+    /// requests of that size; the accepted size is remembered. If the registry does not accept content with the closing
+    /// request, the content is sent before it, which is remembered, too. If a token or the upload itself expires during
+    /// the transfer, the blob is sent again from its start, a few times (semantics 40).
     pub async fn push_blob(
         &self,
         repository: &RemoteName,
@@ -181,12 +180,12 @@ impl Registry {
                     self.auth().forget(&self.push_scopes(repository)).await;
                     true
                 }
-                // Each time in smaller pieces, which comes to an end by itself.
+                // Chunks get smaller each time, so this terminates.
                 _ if is_too_large(&error) && sending.smaller() => {
                     refused.get_or_insert(error);
                     continue;
                 }
-                // Some proxies break the connection in the middle of a body that is too large for them.
+                // Some proxies close the connection in the middle of a body that is too large for them.
                 Error::Network { failure: Failure::Broken(_), .. } if sending.smaller() => {
                     refused.get_or_insert(error);
                     continue;
@@ -196,8 +195,8 @@ impl Registry {
                     refused.get_or_insert(error);
                     continue;
                 }
-                // Two servers behind one address that do not know of each other yet, a store that lost a byte;
-                // or a registry that passes over the body of a PUT, and says it this way.
+                // Two servers behind one address that are not in sync yet, a store that lost a byte, or a registry that
+                // ignores the body of a PUT.
                 _ if is_doubtful(&error) && doubts < DOUBTS => {
                     doubts += 1;
                     if doubts == DOUBTS && sending.whole && error.status() != Some(StatusCode::CONFLICT) {
@@ -206,7 +205,7 @@ impl Registry {
                     refused.get_or_insert(error);
                     continue;
                 }
-                // The upload has ended, or stands elsewhere than we do.
+                // The upload has expired, or its offset differs from ours.
                 error => {
                     matches!(error.status(), Some(StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE))
                 }
@@ -224,7 +223,7 @@ impl Registry {
         vec![self.scope(repository, &[ScopeAction::Pull, ScopeAction::Push])]
     }
 
-    /// The upload that an answer names: relative or absolute, query kept.
+    /// The upload that a response names: relative or absolute, with its query.
     fn upload_of(&self, asked: &Url, response: &Response, doing: &str) -> Result<Upload, Error> {
         let location = self.upload_address(asked, response, doing)?;
         let location = location.ok_or_else(|| self.bad_answer(doing, "no address to upload to"))?;
@@ -246,24 +245,23 @@ impl Registry {
     }
 }
 
-/// One blob on its way.
 struct Sending<'a> {
     registry: &'a Registry,
     repository: &'a RemoteName,
     digest: &'a Digest,
     source: &'a dyn Source,
-    /// The most that goes into one request, in bytes; none: as much as there is.
+    /// The most bytes per request; `None` means unlimited.
     limit: Option<u64>,
-    /// Whether the request that ends the upload has no content of its own.
+    /// Whether the closing request must have no content.
     apart: bool,
-    /// Whether a piece of that size was taken.
+    /// Whether a chunk of that size was accepted.
     taken: bool,
     /// Whether it was sent last in the request that ends the upload.
     whole: bool,
 }
 
 impl Sending<'_> {
-    /// Whether smaller pieces may be tried: half of those that were not taken.
+    /// Whether smaller chunks may be tried: half the rejected size.
     fn smaller(&mut self) -> bool {
         let refused = self.limit.unwrap_or(self.source.size()).min(self.source.size());
         if self.taken || refused <= SMALLEST_CHUNK {
@@ -300,7 +298,7 @@ impl Sending<'_> {
         self.put(upload, Span { start: size, length: 0 }, doing).await
     }
 
-    /// Ends the upload, with what is left of the content.
+    /// Closes the upload with the rest of the content.
     async fn put(&self, upload: Upload, part: Span, doing: String) -> Result<(), Error> {
         let mut url = upload.location;
         url.query_pairs_mut().append_pair("digest", self.digest.as_str());
@@ -309,7 +307,7 @@ impl Sending<'_> {
         self.registry.expect(call, &stored).await.map(drop)
     }
 
-    /// Sends one piece. Answers how far the registry has come.
+    /// Sends one chunk. Returns the offset that the registry has reached.
     async fn patch(&self, upload: &mut Upload, part: Span, doing: &str) -> Result<u64, Error> {
         let range = format!("{}-{}", part.start, part.last());
         let range = HeaderValue::from_str(&range).expect("digits and a hyphen");
@@ -320,17 +318,17 @@ impl Sending<'_> {
         Ok(reached(part, last_of_range(response.headers())))
     }
 
-    /// Asks how far the registry has come; none where it does not say.
+    /// Queries the offset of the upload; `None` if the registry does not report it.
     async fn reached(&self, upload: &mut Upload, doing: &str) -> Result<Option<u64>, Error> {
         let scopes = self.registry.push_scopes(self.repository);
         let call = Call::new(Method::GET, upload.location.clone(), scopes, doing.to_owned());
         let response = self.registry.expect(call, &[StatusCode::NO_CONTENT, StatusCode::OK]).await?;
         self.go_on_at(upload, &response, doing)?;
-        // `0-0` is what some say of an upload without a byte, others of one with a byte.
+        // Some registries say `0-0` for an empty upload, others for an upload of one byte.
         Ok(last_of_range(response.headers()).filter(|last| *last > 0).map(|last| last.saturating_add(1)))
     }
 
-    /// Any answer may name another place for what follows.
+    /// Any response may name a new location.
     fn go_on_at(&self, upload: &mut Upload, response: &Response, doing: &str) -> Result<(), Error> {
         if let Some(next) = self.registry.upload_address(&upload.location, response, doing)? {
             upload.location = next;
@@ -354,9 +352,9 @@ impl Sending<'_> {
     }
 }
 
-/// How far an upload has come with a piece, by the last byte that the registry says to have. It is believed
-/// where it says that a part of the piece is missing. What makes no sense counts as all taken: nothing said,
-/// `0-0`, one byte too many, the last piece alone. The digest shows in the end whether that was right.
+/// The offset after a chunk, by the last byte that the registry reports. A report that a part of the chunk is missing
+/// is believed. Implausible ones count as complete: nothing, `0-0`, one byte too many, the last chunk alone. The
+/// digest finally shows whether that was right.
 fn reached(part: Span, last: Option<u64>) -> u64 {
     let all = part.start + part.length;
     match last.map(|last| last.saturating_add(1)) {
@@ -373,7 +371,7 @@ fn last_of_range(headers: &HeaderMap) -> Option<u64> {
     last.trim().parse().ok()
 }
 
-/// Whether a registry takes no request as large as that. Some say so with a code of their own, and GHCR with 416.
+/// Whether the request was too large for the registry. Some use an error code of their own for that, and GHCR 416.
 fn is_too_large(error: &Error) -> bool {
     match error.status() {
         Some(StatusCode::PAYLOAD_TOO_LARGE | StatusCode::RANGE_NOT_SATISFIABLE) => true,
@@ -382,7 +380,7 @@ fn is_too_large(error: &Error) -> bool {
     }
 }
 
-/// Whether a registry says that it does not take content with the request that ends an upload.
+/// Whether the registry rejected content in the closing request.
 fn is_unsupported(error: &Error) -> bool {
     matches!(
         error.status(),
@@ -390,7 +388,7 @@ fn is_unsupported(error: &Error) -> bool {
     )
 }
 
-/// Whether a refusal may be about how, or where, the content went, and not about what it is.
+/// Whether a rejection may be about how or where the content was sent, and not about the content.
 fn is_doubtful(error: &Error) -> bool {
     let certain =
         [ErrorCode::Denied, ErrorCode::Unauthorized, ErrorCode::NameInvalid, ErrorCode::NameUnknown];
@@ -399,7 +397,7 @@ fn is_doubtful(error: &Error) -> bool {
             && error.code().is_none_or(|code| !certain.contains(code))
 }
 
-/// The most that a registry, or a proxy before it, was seen to take in one request, in bytes.
+/// The largest request that a registry, or a proxy in front of it, is known to accept, in bytes.
 #[derive(Debug)]
 pub(crate) struct RequestLimit(AtomicU64);
 
@@ -409,7 +407,7 @@ impl RequestLimit {
         Self(AtomicU64::new(quirks.largest_request.unwrap_or_default()))
     }
 
-    /// None while nothing was too large.
+    /// `None` while nothing was too large.
     fn get(&self) -> Option<u64> {
         Some(self.0.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
     }

@@ -28,19 +28,19 @@ const RETRIES: u32 = 2;
 /// and how long is waited before.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// All tags of a repository, as far as the registry lists them.
+/// The tags of a repository, as far as the registry lists them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
-    /// Each once, in the registry's order.
+    /// Without duplicates, in the registry's order.
     pub tags: Vec<Tag>,
     /// Why these may not be all. What is listed may be brought in all the same, but nothing may be
     /// removed or taken for a baseline on the strength of such a listing (semantics 21, 38).
     pub incomplete: Option<Incomplete>,
-    /// Names that are no tags; they were passed over.
+    /// Names that are not valid tags; they were skipped.
     pub odd_names: OddNames,
 }
 
-/// Why a listing may not be all.
+/// Why a listing may be incomplete.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Incomplete {
     /// The pages lead back to one that was there.
@@ -55,7 +55,7 @@ pub enum Incomplete {
     /// A page after the first failed, for a reason that will not pass.
     #[error("a further page failed: {0}")]
     PageFailed(String),
-    /// Longer than what may be read.
+    /// It exceeds the budget.
     #[error(transparent)]
     OverBudget(#[from] OverBudget),
 }
@@ -92,7 +92,7 @@ impl fmt::Display for OddNames {
 }
 
 impl Listing {
-    /// Whether these are all.
+    /// Whether all tags were listed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.incomplete.is_none()
@@ -115,7 +115,7 @@ struct FirstPage {
     next: NextPage,
 }
 
-/// Where a listing stands.
+/// The state of a listing.
 struct Walk {
     /// Names that are asked for on a page; `None` leaves it to the registry.
     page_size: Option<u32>,
