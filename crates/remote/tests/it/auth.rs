@@ -1,4 +1,4 @@
-//! Who is let in, with what, and where credentials never go.
+//! Authentication, and where credentials are never sent.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -53,7 +53,7 @@ async fn a_token_is_fetched_once_for_each_scope_and_used_until_it_expires() {
 }
 
 #[tokio::test]
-async fn many_at_once_fetch_one_token() {
+async fn concurrent_requests_share_one_token_fetch() {
     let fake = with_tokens(300).await;
     let registry = fake.registry_as("me", "secret");
     let name = repo();
@@ -65,7 +65,7 @@ async fn many_at_once_fetch_one_token() {
 }
 
 #[tokio::test]
-async fn semantics_24_a_token_that_is_no_longer_taken_is_renewed_once() {
+async fn semantics_24_a_rejected_token_is_renewed_once() {
     let fake = Fake::with_own_address(|url| {
         let issued = AtomicUsize::new(0);
         move |seen: &crate::fake::Seen| {
@@ -89,7 +89,7 @@ async fn semantics_24_a_token_that_is_no_longer_taken_is_renewed_once() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_in_the_registrys_own_words() {
+async fn a_wrong_password_is_reported_with_the_registrys_message() {
     let fake = with_tokens(300).await;
     let error = fake.registry_as("me", "wrong").list_tags(&repo(), 10).await.unwrap_err();
     assert!(matches!(&error, Error::WrongCredentials { username, .. } if username == "me"), "{error}");
@@ -152,7 +152,7 @@ async fn semantics_15_credentials_do_not_follow_a_redirect() {
 }
 
 #[tokio::test]
-async fn semantics_24_a_redirect_that_has_run_out_is_asked_for_again_once() {
+async fn semantics_24_an_expired_redirect_is_requested_again_once() {
     let calls = AtomicUsize::new(0);
     let storage = Fake::start(move |_| match calls.fetch_add(1, Ordering::Relaxed) {
         0 => answer(403, &[], "expired"),
@@ -175,7 +175,7 @@ async fn semantics_27_a_redirect_to_a_metadata_address_is_refused() {
 }
 
 #[tokio::test]
-async fn redirects_in_a_circle_come_to_an_end() {
+async fn a_redirect_loop_is_an_error() {
     let fake = Fake::start(|seen| answer(302, &[("location", &seen.path)], "")).await;
     let error = fake.registry().list_tags(&repo(), 10).await.unwrap_err();
     assert!(matches!(error, Error::BadAnswer { .. }), "{error}");
@@ -183,7 +183,7 @@ async fn redirects_in_a_circle_come_to_an_end() {
 }
 
 #[tokio::test]
-async fn a_registry_that_is_too_busy_says_for_how_long() {
+async fn a_rate_limit_keeps_its_retry_after() {
     let fake = Fake::start(|_| {
         let mut response = error(429, "TOOMANYREQUESTS", "slow down");
         response.headers_mut().insert("retry-after", "17".parse().unwrap());

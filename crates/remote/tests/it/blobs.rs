@@ -15,7 +15,7 @@ fn digest() -> Digest {
 }
 
 #[tokio::test]
-async fn a_fetch_goes_on_where_it_was_interrupted() {
+async fn an_interrupted_fetch_is_resumed() {
     let fake = Fake::start(|seen| match seen.header("range") {
         None => answer(200, &[], "0123456789"),
         Some("bytes=4-") => answer(206, &[("content-range", "bytes 4-9/10")], "456789"),
@@ -80,7 +80,7 @@ async fn an_upload_is_one_post_and_one_put_at_the_place_it_was_told() {
     assert_eq!(&put.body[..], b"0123456789");
 }
 
-/// Says to have ten bytes and has four; then it fails, or just ends.
+/// Claims to have ten bytes and has four; then it fails, or just ends.
 struct Failing(bool);
 
 impl Source for Failing {
@@ -125,7 +125,7 @@ async fn a_blob_is_mounted_or_uploaded_instead() {
 }
 
 #[tokio::test]
-async fn an_empty_blob_travels_too() {
+async fn an_empty_blob_is_uploaded() {
     let fake = Fake::start(|seen| match seen.method.as_str() {
         "POST" => answer(202, &[("location", "/upload")], ""),
         _ => answer(201, &[], ""),

@@ -1,4 +1,4 @@
-//! What Connect says of good and bad settings.
+//! The report of Connect for good and bad settings.
 
 use axum::response::Response;
 use longshore_model::RemoteKind;
@@ -61,7 +61,7 @@ async fn semantics_27_the_right_to_push_is_proved_by_an_upload_that_is_cancelled
 }
 
 #[tokio::test]
-async fn semantics_27_who_may_pull_but_not_list_is_told_so_and_may_go_on() {
+async fn semantics_27_credentials_that_may_pull_but_not_list_pass_with_a_warning() {
     let fake = Fake::start(|seen| match seen.line().as_str() {
         "GET /v2/" => ok_json("{}"),
         "GET /v2/dev/web/tags/list" => error(401, "UNAUTHORIZED", "metadata_read is missing"),
@@ -98,7 +98,7 @@ async fn credentials_that_may_only_read_are_refused_for_a_push() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_said_at_the_password() {
+async fn a_wrong_password_is_reported_at_the_password_field() {
     let fake = Fake::start(htpasswd).await;
     let report = connect(signed_in(fake.endpoint(), "writer", "nope"), &repo(), Direction::Push).await;
     let message = failed(&report, CheckKind::Credentials, "password");
@@ -162,7 +162,7 @@ async fn the_token_realm_is_reported() {
 }
 
 #[tokio::test]
-async fn what_is_no_registry_is_said_to_be_none() {
+async fn a_server_that_is_not_a_registry_is_reported() {
     let site = Fake::start(|_| answer(200, &[("content-type", "text/html")], "<!doctype html>")).await;
     let message =
         failed(&connect(site.endpoint(), &repo(), Direction::Pull).await, CheckKind::Registry, "remoteHost");

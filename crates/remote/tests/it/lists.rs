@@ -1,4 +1,4 @@
-//! Lists that go on, and lists that lie.
+//! Paged lists, and lists that are wrong.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,7 +36,7 @@ async fn pages_are_followed_to_the_end() {
 }
 
 #[tokio::test]
-async fn semantics_21_a_listing_that_goes_in_a_circle_is_incomplete() {
+async fn semantics_21_a_listing_whose_pages_loop_is_incomplete() {
     let fake = Fake::start(|seen| match seen.query.as_str() {
         "n=2" => page(&["a", "b"], Some("?last=b")),
         _ => page(&["c", "d"], Some("?n=2")),
@@ -89,7 +89,7 @@ async fn semantics_38_a_link_with_a_path_that_a_proxy_has_changed_is_followed_by
 }
 
 #[tokio::test]
-async fn a_web_page_is_no_list() {
+async fn a_web_page_is_not_a_list() {
     let fake = Fake::start(|_| answer(200, &[("content-type", "text/html")], "<html>hello</html>")).await;
     let error = fake.registry().list_tags(&repo(), 2).await.unwrap_err();
     assert!(error.to_string().ends_with("a web page"), "{error}");

@@ -1,4 +1,4 @@
-//! What refers to an image: extras, which a registry may list well, badly or not at all.
+//! Referrers of an image, which a registry may list well, badly or not at all.
 
 use http::Method;
 use longshore_model::RemoteKind;

@@ -1,4 +1,4 @@
-//! TLS with certificates that are right and wrong.
+//! TLS with valid and invalid certificates.
 
 use std::io;
 use std::net::SocketAddr;
@@ -121,7 +121,7 @@ async fn an_expired_certificate_says_so() {
 }
 
 #[tokio::test]
-async fn an_authority_that_is_none_is_said_at_its_field() {
+async fn an_invalid_authority_is_reported_at_its_field() {
     let nonsense = report("https://localhost:1", Some("not a certificate"), false).await;
     assert_eq!(tls_failure(&nonsense).1, Some("remoteCA"));
 }

@@ -1,4 +1,4 @@
-//! Uploads to registries, and proxies before them, as they are.
+//! Uploads to registries, and the proxies in front of them, as found in the wild.
 
 use bytes::Bytes;
 use http::Method;
@@ -211,7 +211,7 @@ async fn semantics_40_an_upload_that_stands_elsewhere_is_asked_and_goes_on_or_be
 }
 
 #[tokio::test]
-async fn an_upload_that_the_registry_has_forgotten_begins_anew() {
+async fn an_upload_that_the_registry_has_forgotten_is_restarted() {
     let registry = ScriptedRegistry::start().await;
     registry.script([on(Method::PUT, "*").times(2).answer(reply(404).error("BLOB_UPLOAD_UNKNOWN", "gone"))]);
     let client = client(&registry);
@@ -270,7 +270,7 @@ async fn an_answer_that_seldom_passes_is_doubted_twice_and_then_final() {
 }
 
 #[tokio::test]
-async fn any_status_of_success_ends_an_upload() {
+async fn any_success_status_completes_an_upload() {
     for status in [200, 201, 202, 204] {
         let registry = ScriptedRegistry::start().await;
         registry.script([on(Method::PUT, "*").status(status)]);
