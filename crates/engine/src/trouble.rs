@@ -294,7 +294,7 @@ mod tests {
         let trouble = Trouble::from(wrong);
         assert_eq!(trouble.fate(), Fate::Errored);
         assert!(
-            trouble.to_string().contains("registry.example") && trouble.to_string().contains("right ones")
+            trouble.to_string().contains("registry.example") && trouble.to_string().contains("correct them")
         );
     }
 }
