@@ -1,5 +1,5 @@
-//! Decides what a pull mirror does with one tag, from the remote's digest, the local tag and the baseline (semantics 3,
-//! 4, 20). Pure functions.
+//! Decides what a pull mirror does with one tag, from the remote's digest, the local tag and the baseline
+//! (semantics 3, 4, 20). Pure functions.
 
 use longshore_model::{PolicyId, Provenance, TagRecord, stored::PullMirror};
 use longshore_oci::{Digest, RemoteName, Tag};
