@@ -119,8 +119,8 @@ impl Carrier<'_> {
             None => self.look_at_digest_tag(name).await?,
         };
         let Some(digest) = there else { return Ok(false) };
-        // Some registries return the image itself for any such name, which means that the tag does not exist (semantics
-        // 41).
+        // Some registries return the image itself for any such name, which means that the tag does not exist
+        // (semantics 41).
         if name.digest_tag_subject().as_ref() == Some(&digest) {
             return Ok(false);
         }
